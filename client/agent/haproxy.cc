@@ -1,0 +1,335 @@
+#include "client/agent/haproxy.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <charconv>
+
+namespace active_master::agent {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr uint64_t kHeld = 1;  // maxconn
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const auto at = text.find(separator);
+    parts.push_back(text.substr(0, at));
+    if (at == std::string_view::npos) return parts;
+    text.remove_prefix(at + 1);
+  }
+}
+
+// A table with its header after "# ".
+std::vector<Row> parse_table(std::string_view text, char separator) {
+  std::vector<std::string_view> header;
+  std::vector<Row> rows;
+  for (const auto line : split(text, '\n')) {
+    if (line.starts_with("# ")) {
+      header = split(line.substr(2), separator);
+    } else if (!header.empty() && !line.empty()) {
+      Row row;
+      const auto values = split(line, separator);
+      for (size_t i = 0; i < std::min(header.size(), values.size()); ++i) {
+        row.emplace(header[i], values[i]);
+      }
+      rows.push_back(std::move(row));
+    }
+  }
+  return rows;
+}
+
+std::string_view value(const Row& row, std::string_view name) {
+  const auto found = row.find(name);
+  return found == row.end() ? std::string_view() : std::string_view(found->second);
+}
+
+std::optional<uint64_t> number(std::string_view text) {
+  uint64_t result = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), result);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return result;
+}
+
+std::string trimmed(const std::string& text) {
+  const auto last = text.find_last_not_of(" \r\n");
+  return last == std::string::npos ? "" : text.substr(0, last + 1);
+}
+
+// HAProxy takes numeric addresses only, and shows them in this spelling.
+Address resolve(const Address& address) {
+  asio::io_context io;
+  tcp::resolver resolver(io);
+  error_code error;
+  const auto found = resolver.resolve(address.host, std::to_string(address.port), error);
+  if (error || found.empty()) {
+    throw Failure("the address " + address.to_string() + " can't be resolved (" + error.message() +
+                  "): correct active_master_sql_address of that node, or the name service here");
+  }
+  return {found.begin()->endpoint().address().to_string(), address.port};
+}
+
+}  // namespace
+
+// --- Parsers
+// --------------------------------------------------------------------------------------
+
+std::vector<Row> parse_servers_state(std::string_view text) {
+  return parse_table(text, ' ');
+}
+
+std::vector<Row> parse_stat(std::string_view text) {
+  return parse_table(text, ',');
+}
+
+std::optional<seconds> parse_duration(std::string_view text) {
+  constexpr std::array<std::pair<char, int>, 4> kUnits{
+      {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}}};
+  seconds result{0};
+  if (text.empty()) return std::nullopt;
+  while (!text.empty()) {
+    const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    const auto count = number(text.substr(0, digits));
+    if (!count || digits == text.size()) return std::nullopt;
+    const auto unit = std::ranges::find(kUnits, text[digits], &std::pair<char, int>::first);
+    if (unit == kUnits.end()) return std::nullopt;
+    result += seconds(*count * unit->second);
+    text.remove_prefix(digits + 1);
+  }
+  return result;
+}
+
+std::optional<seconds> parse_queued_for(std::string_view text, const Address& source) {
+  for (const auto line : split(text, '\n')) {
+    const auto words = split(line, ' ');
+    const auto word = [&](std::string_view name) {
+      const auto found = std::ranges::find_if(words, [&](auto w) { return w.starts_with(name); });
+      return found == words.end() ? std::string_view() : found->substr(name.size());
+    };
+    if (word("src=") == source.host + ":" + std::to_string(source.port)) {
+      // Until it has a server, what expires is its place in the queue.
+      return word("srv=") == "<none>" ? parse_duration(word("c_exp=")) : std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+// --- The admin socket
+// -----------------------------------------------------------------------------
+
+Haproxy::Haproxy(Options options)
+    : options_(std::move(options)), path_(options_.backend + "/" + options_.server) {}
+
+void Haproxy::fail(const std::string& what) const {
+  throw Failure("HAProxy at " + options_.socket + ": " + what);
+}
+
+std::string Haproxy::command(const std::string& line) const {
+  asio::io_context io;
+  asio::local::stream_protocol::socket socket(io);
+  const std::string request = line + "\n";
+  std::string answer;
+  error_code result = asio::error::timed_out;
+  const auto done = [&](error_code error) { result = error; };
+  socket.async_connect(options_.socket, [&](error_code error) {
+    if (error) return done(error);
+    asio::async_write(socket, asio::buffer(request), [&](error_code failed, size_t) {
+      if (failed) return done(failed);
+      asio::async_read(socket, asio::dynamic_buffer(answer), [&](error_code ended, size_t) {
+        done(ended == asio::error::eof ? error_code() : ended);
+      });
+    });
+  });
+  io.run_for(options_.command_timeout);
+  if (result) {
+    fail("no answer to '" + line + "' (" + result.message() +
+         "): is HAProxy running, has it 'stats socket " + options_.socket +
+         " level admin', and may this user open that?");
+  }
+  answer = trimmed(answer);
+  if (answer.starts_with("Permission denied")) {
+    fail("'" + line + "' is denied: write 'stats socket " + options_.socket + " level admin'");
+  }
+  return answer;
+}
+
+// What the server is now. Everything that haproxy.cfg must have for us is checked each time: it may
+// have been reloaded.
+Haproxy::Server Haproxy::read() const {
+  const std::string& backend = options_.backend;
+  const std::string answer = command("show servers state " + backend);
+  const auto states = parse_servers_state(answer);
+  if (states.empty()) {
+    fail("there is no backend '" + backend + "' with a server in it (" + answer.substr(0, 100) +
+         "): correct --backend or haproxy.cfg");
+  }
+  if (states.size() > 1 || value(states[0], "srv_name") != options_.server) {
+    fail("backend '" + backend + "' must have one server, '" + options_.server + "', and has " +
+         std::to_string(states.size()) + ", the first '" +
+         std::string(value(states[0], "srv_name")) + "': correct --server or haproxy.cfg");
+  }
+  const Row& state = states[0];
+  if (value(state, "srv_fqdn") != "-") {
+    fail("server " + path_ +
+         " has a name for an address, which HAProxy may resolve again behind our"
+         " back: write an IP address");
+  }
+  const auto stats = parse_stat(command("show stat " + backend + " 4 -1"));
+  if (stats.size() != 1) fail("'show stat' doesn't show server " + path_);
+  const Row& stat = stats[0];
+  if (value(stat, "mode") != "tcp") fail("backend '" + backend + "' must have 'mode tcp'");
+  if (!value(stat, "check_status").empty()) {
+    fail("server " + path_ +
+         " has health checks, and one that fails refuses connections instead of"
+         " holding them: remove 'check'");
+  }
+  if (value(state, "srv_admin_state") != "0" || value(state, "srv_op_state") != "2") {
+    fail("server " + path_ + " is " + std::string(value(stat, "status")) +
+         ", so connections are refused: 'set server " + path_ + " state ready'");
+  }
+  const auto port = number(value(state, "srv_port"));
+  return {{std::string(value(state, "srv_addr")), static_cast<uint16_t>(port.value_or(0))},
+          number(value(stat, "slim")).value_or(0)};
+}
+
+void Haproxy::set_address(const Address& address) const {
+  const std::string answer = command("set server " + path_ + " addr " + address.host + " port " +
+                                     std::to_string(address.port));
+  if (read().address != address) {
+    fail("server " + path_ + " didn't take the address " + address.to_string() + ": " + answer);
+  }
+}
+
+void Haproxy::set_maxconn(uint64_t maxconn) const {
+  const std::string answer = command("set maxconn server " + path_ + " " + std::to_string(maxconn));
+  if (read().maxconn != maxconn) {
+    fail("server " + path_ + " didn't take maxconn " + std::to_string(maxconn) + ": " + answer);
+  }
+}
+
+// --- The driver
+// -----------------------------------------------------------------------------------
+
+void Haproxy::hold() {
+  const Server server = read();
+  note_sessions(server);
+  if (server.maxconn == kHeld && server.address == options_.park) return;
+  if (server.maxconn != kHeld) occupy();  // else ours would only wait with the others
+  set_maxconn(kHeld);
+  set_address(options_.park);
+  check_queue_timeout();
+}
+
+void Haproxy::open(const Address& to) {
+  const Address address = resolve(to);
+  const Server server = read();
+  note_sessions(server);
+  if (server.address != address) {
+    if (server.maxconn != kHeld)
+      set_maxconn(kHeld);  // or new sessions would be closed with the old
+    set_address(address);
+  }
+  sessions_at_.insert(address.to_string());
+  if (sessions_at_.size() > 1) {
+    const std::string answer = command("shutdown sessions server " + path_);
+    if (!answer.empty()) fail("the sessions of " + path_ + " can't be closed: " + answer);
+    sessions_at_ = {address.to_string()};
+  }
+  if (server.maxconn != options_.maxconn || server.address != address) {
+    set_maxconn(options_.maxconn);
+  }
+  occupant_.reset();
+}
+
+// Called before the address changes. Parked by us, sessions are where they were before; found
+// parked at the start, they may be anywhere.
+void Haproxy::note_sessions(const Server& server) {
+  if (server.address != options_.park || sessions_at_.empty()) {
+    sessions_at_.insert(server.address.to_string());
+  }
+}
+
+// Takes a slot on the server, as far as possible: without, what waits is only safe, not
+// comfortable.
+void Haproxy::occupy() {
+  occupant_ = dial();
+  char greeting = 0;
+  const bool is_greeted =
+      occupant_ && wait_for(
+                       [&](auto done) {
+                         asio::async_read(*occupant_, asio::buffer(&greeting, 1),
+                                          [done](error_code error, size_t) { done(error); });
+                       },
+                       options_.occupy_timeout);
+  if (is_greeted) {
+    // Left alone, MariaDB resets it after connect_timeout, which would end the session. Told
+    // nonsense, it says so and closes its end in order, and the session stays, half closed, for as
+    // long as we do.
+    static constexpr std::array<char, 5> kBadHandshake{1, 0, 0, 1, 0};
+    error_code ignored;
+    asio::write(*occupant_, asio::buffer(kBadHandshake), ignored);
+    return;
+  }
+  occupant_.reset();
+  spdlog::warn("frontend={} occupant=FAILED reason=\"no greeting from the server behind it\"",
+               options_.frontend.to_string());
+}
+
+// HAProxy doesn't show its timeouts, but how long a queued connection may stay queued.
+void Haproxy::check_queue_timeout() {
+  if (is_queue_timeout_checked_ || !occupant_) return;
+  is_queue_timeout_checked_ = true;
+  const auto probe = dial();
+  if (!probe) return;
+  error_code error;
+  const auto local = probe->local_endpoint(error);
+  const Address source{local.address().to_string(error), local.port()};
+  // HAProxy may not have accepted it yet; it isn't worth more than a few looks.
+  for (int i = 0; i < 5; ++i) {
+    const auto limit = parse_queued_for(command("show sess"), source);
+    if (!limit) continue;
+    if (*limit + seconds(1) < options_.pause) {
+      spdlog::warn(
+          "backend={} timeout_queue={}s pause={}s reason=\"connections that are held longer"
+          " are refused: raise 'timeout queue'\"",
+          options_.backend, limit->count(), options_.pause.count());
+    }
+    return;
+  }
+}
+
+std::optional<tcp::socket> Haproxy::dial() {
+  tcp::socket socket(io_);
+  try {
+    const Address frontend = resolve(options_.frontend);
+    const tcp::endpoint endpoint(asio::ip::make_address(frontend.host), frontend.port);
+    const bool is_connected =
+        wait_for([&](auto done) { socket.async_connect(endpoint, done); }, options_.occupy_timeout);
+    if (is_connected) return socket;
+  } catch (const std::exception& error) {
+    spdlog::warn("frontend={} error=\"{}\"", options_.frontend.to_string(), error.what());
+  }
+  return std::nullopt;
+}
+
+// Runs one operation, which must be over, or be cancelled with its socket, when this returns.
+template <typename Started>
+bool Haproxy::wait_for(Started start, milliseconds timeout) {
+  const auto result = std::make_shared<error_code>(asio::error::timed_out);
+  start([result](error_code error) { *result = error; });
+  io_.restart();
+  io_.run_for(timeout);
+  return !*result;
+}
+
+}  // namespace active_master::agent

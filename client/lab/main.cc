@@ -1,0 +1,171 @@
+// active-master-lab: real clusters on one machine, to see, to measure and to break.
+
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "client/lab/scenario.h"
+#include "client/lab/wait.h"
+
+namespace {
+
+using namespace active_master::lab;
+
+constexpr const char* kFooter = R"(Exit codes:
+  0  everything held
+  1  something that must hold was violated, or the lab itself failed
+  2  wrong options
+  130  interrupted
+
+All servers listen on 127.0.0.1 only, on ports that are free, with their data in a temporary
+directory; they end with this program.)";
+
+constexpr uint32_t kFirstGateClient = 1001;
+
+struct CommandLine {
+  LabOptions lab;
+  FaultOptions faults;
+  RunOptions run;
+  bool list = false;
+  bool with_gate = false;
+  int writers = 8;
+  int demo_switchovers = 4;
+  int64_t think_us = 0;
+  int64_t demo_think_us = 1000;
+  int64_t interval_ms = 0;
+  std::vector<std::string> via = {"haproxy"};
+  std::string recording;
+};
+
+void add_lab_options(CLI::App& app, LabOptions& lab) {
+  app.add_flag("--keep", lab.keep_files, "Keep the servers' files when done");
+  app.add_option("--set", lab.cluster.settings,
+                 "A line for every server's option file: NAME=VALUE");
+  app.add_option("--parallel-threads", lab.cluster.parallel_threads, "slave_parallel_threads")
+      ->check(CLI::Range(0, 64));
+  app.add_option("--plugin", lab.installation.plugin, "The plugin, active_master.so");
+  app.add_option("--install-sql", lab.installation.install_sql, "sql/install.sql");
+  app.add_option("--agent", lab.installation.agent, "The program active-master-agent");
+  app.add_option("--mariadbd", lab.installation.mariadbd, "The MariaDB server");
+  app.add_option("--haproxy", lab.installation.haproxy, "HAProxy");
+}
+
+void add_nodes(CLI::App& command, CommandLine& line) {
+  command.add_option("--nodes", line.lab.cluster.nodes, "MariaDB servers")->check(CLI::Range(2, 9));
+}
+
+// Clients through HAProxy, through a gate, or both.
+std::vector<WorkloadOptions> workloads(const CommandLine& line, std::chrono::microseconds think) {
+  std::vector<WorkloadOptions> all;
+  for (const std::string& via : line.via) {
+    const bool gate = via == "gate";
+    all.push_back({.via = gate ? Via::kGate : Via::kHaproxy,
+                   .writers = line.writers,
+                   .think = think,
+                   .first_client = gate ? kFirstGateClient : 1});
+  }
+  return all;
+}
+
+bool uses(const CommandLine& line, std::string_view via) {
+  return std::find(line.via.begin(), line.via.end(), via) != line.via.end();
+}
+
+int result(bool ok) {
+  return ok ? 0 : 1;
+}
+
+int run(int argc, char** argv) {
+  CommandLine line;
+  CLI::App app("Real clusters on one machine, to see, to measure and to break.",
+               "active-master-lab");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.option_defaults()->always_capture_default();
+  add_lab_options(app, line.lab);
+
+  auto* demo =
+      app.add_subcommand("demo", "Two nodes, HAProxy, clients; the role moves there and back");
+  demo->add_option("--writers", line.writers, "Clients")->check(CLI::Range(1, 400));
+  demo->add_option("--switchovers", line.demo_switchovers, "How often");
+  demo->add_option("--think-us", line.demo_think_us, "A client's pause between two writes");
+  demo->add_flag("--gate", line.with_gate, "As many clients through an in-process gate, too");
+
+  auto* many = app.add_subcommand("run", "Many switchovers under load, and what they cost");
+  many->add_option("--switchovers", line.run.switchovers, "How many")
+      ->check(CLI::Range(0, 1000000));
+  many->add_option("--writers", line.writers, "Clients, each way")->check(CLI::Range(1, 400));
+  many->add_option("--via", line.via, "How they connect: haproxy, gate, or both")
+      ->check(CLI::IsMember({"haproxy", "gate"}))
+      ->delimiter(',');
+  many->add_option("--think-us", line.think_us, "A client's pause between two writes; 0: none");
+  many->add_option("--interval-ms", line.interval_ms, "Pause between two switchovers");
+  many->add_flag("--phases", line.run.show_phases, "Show the phases of each switchover");
+  many->add_flag("--json", line.run.json, "The summary as JSON; progress goes to standard error");
+  many->add_option("--save", line.run.recording,
+                   "Save what the clients saw and what the tables hold");
+  add_nodes(*many, line);
+
+  auto* faults = app.add_subcommand("faults", "Break things, and see that nothing is lost");
+  faults->add_option("--only", line.faults.only, "Only these scenarios")->delimiter(',');
+  faults->add_flag("--list", line.list, "Show the scenarios");
+
+  auto* up = app.add_subcommand("up", "Start a cluster and keep it until Ctrl-C");
+  add_nodes(*up, line);
+
+  auto* check = app.add_subcommand("check", "Check a saved recording again");
+  check->add_option("FILE", line.recording, "What `run --save` wrote")->required();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+
+  watch_for_interrupts();
+  ::signal(SIGPIPE, SIG_IGN);
+  if (check->parsed()) return result(check_recording(line.recording));
+  if (up->parsed()) {
+    keep_up(line.lab);
+    return 0;
+  }
+  if (faults->parsed()) {
+    if (line.list) {
+      for (const auto& [name, description] : fault_scenarios()) {
+        std::cout << name << std::string(28 - name.size(), ' ') << description << '\n';
+      }
+      return 0;
+    }
+    line.faults.lab = line.lab;
+    return result(run_faults(line.faults));
+  }
+  if (demo->parsed()) {
+    if (line.with_gate) line.via.emplace_back("gate");
+    line.run.switchovers = line.demo_switchovers;
+    line.run.show_phases = true;
+    line.run.interval = std::chrono::milliseconds(500);
+    line.run.workloads = workloads(line, std::chrono::microseconds(line.demo_think_us));
+  } else {
+    line.run.interval = std::chrono::milliseconds(line.interval_ms);
+    line.run.workloads = workloads(line, std::chrono::microseconds(line.think_us));
+  }
+  line.run.lab = line.lab;
+  line.run.lab.cluster.proxy = uses(line, "haproxy");
+  return result(run_switchovers(line.run));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const Interrupted&) {
+    std::cerr << "Interrupted; everything is stopped.\n";
+    return 130;
+  } catch (const std::exception& error) {
+    std::cerr << "active-master-lab: " << error.what() << '\n';
+    return 1;
+  }
+}

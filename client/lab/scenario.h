@@ -1,0 +1,55 @@
+// What the lab plays: switchovers back and forth under load, and faults.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "client/lab/checker.h"
+#include "client/lab/cluster.h"
+#include "client/lab/workload.h"
+
+namespace active_master::lab {
+
+struct LabOptions {
+  Installation installation = default_installation();
+  ClusterOptions cluster;
+  bool keep_files = false;
+};
+
+struct RunOptions {
+  LabOptions lab;
+  std::vector<WorkloadOptions> workloads;
+  int switchovers = 100;
+  std::chrono::milliseconds interval{0};  // between two switchovers
+  bool show_phases = false;
+  bool json = false;  // the summary as JSON on standard output, progress on the other
+  std::filesystem::path recording = {};  // where to save what was seen
+};
+
+// True when nothing that must hold was violated.
+[[nodiscard]] bool run_switchovers(const RunOptions& options);
+
+struct FaultOptions {
+  LabOptions lab;
+  std::vector<std::string> only = {};  // names; empty: all
+};
+
+struct FaultScenario {
+  std::string name;
+  std::string description;
+};
+
+[[nodiscard]] std::vector<FaultScenario> fault_scenarios();
+[[nodiscard]] bool run_faults(const FaultOptions& options);
+
+// A cluster for people to play with, until Ctrl-C.
+void keep_up(const LabOptions& options);
+
+// Reads a recording and checks it again.
+[[nodiscard]] bool check_recording(const std::filesystem::path& file);
+
+// What the report says, for people.
+[[nodiscard]] std::string to_text(const Report& report);
+
+}  // namespace active_master::lab

@@ -1,0 +1,62 @@
+// Clients that write all the time and note each answer.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "client/lab/cluster.h"
+#include "client/lab/history.h"
+
+namespace active_master::lab {
+
+enum class Via {
+  kGate,     // this process subscribes to the cluster; its writers share one traffic gate
+  kHaproxy,  // one connection for each writer, through HAProxy, made anew when it is lost
+};
+
+struct WorkloadOptions {
+  Via via = Via::kHaproxy;
+  int writers = 8;
+  std::chrono::microseconds think{0};  // between two writes of a client; 0: as fast as it goes
+  uint32_t first_client = 1;           // the clients' numbers; unique over all workloads of a run
+};
+
+// Runs from construction to stop(). Each write is one row of lab.writes, with its own number even
+// when it is tried again: autocommit and BEGIN ... COMMIT by turns, all as plain text statements.
+class Workload {
+ public:
+  Workload(Cluster& cluster, const WorkloadOptions& options);
+  ~Workload();
+  Workload(const Workload&) = delete;
+  Workload& operator=(const Workload&) = delete;
+
+  // Ends all writers and adds what they saw to the history.
+  void stop(History& history);
+
+  [[nodiscard]] uint64_t acknowledged() const { return acknowledged_; }
+  // Waits until `count` more writes were acknowledged; false if that takes longer than `limit`.
+  [[nodiscard]] bool wait_for_writes(uint64_t count, std::chrono::milliseconds limit) const;
+
+ private:
+  class Client;
+  class Gate;
+
+  void stop_writers();
+
+  void write_through_proxy(Client& client) const;
+  void write_through_gate(Client& client) const;
+
+  const WorkloadOptions options_;
+  sql::Options account_;
+  std::atomic<uint64_t> acknowledged_ = 0;
+  std::atomic<bool> stopping_ = false;
+  std::unique_ptr<Gate> gate_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace active_master::lab

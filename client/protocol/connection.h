@@ -1,0 +1,66 @@
+// One framed TCP connection, used by whoever dialled and whoever accepted alike. All of it runs on
+// the thread of its io_context.
+#pragma once
+
+#include <array>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "client/protocol/frame.h"
+
+namespace active_master::protocol {
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  using Bytes = std::shared_ptr<const std::string>;  // one encoding serves many receivers
+
+  // What waits for a receiver at most. A state message has a few hundred bytes, so this is a
+  // receiver that has not read for minutes: it is dropped, not buffered for.
+  static constexpr size_t kMaxQueuedBytes = 1 << 20;
+
+  explicit Connection(boost::asio::ip::tcp::socket socket);
+
+  // Calls `on_frame` for each frame and `on_closed`, once, when the connection ends for whatever
+  // reason. `silence` is how long nothing may arrive; zero: forever.
+  void start(std::chrono::microseconds silence, std::function<void(const Frame&)> on_frame,
+             std::function<void(const std::string& reason)> on_closed);
+
+  void send(const Frame& frame) { send(std::make_shared<const std::string>(encode(frame))); }
+  void send(Bytes bytes);
+
+  // on_closed is called before this returns.
+  void close(const std::string& reason);
+  // Closes when what was sent is written.
+  void close_when_sent(const std::string& reason);
+  // Closes without calling on_closed.
+  void abandon();
+
+  [[nodiscard]] std::string remote_ip() const { return remote_ip_; }
+
+ private:
+  void read();
+  void write();
+  void watch();
+
+  boost::asio::ip::tcp::socket socket_;
+  boost::asio::steady_timer timer_;
+  std::string remote_ip_;
+  std::chrono::microseconds silence_{0};
+  std::chrono::steady_clock::time_point heard_;
+  std::function<void(const Frame&)> on_frame_;
+  std::function<void(const std::string&)> on_closed_;
+  FrameDecoder decoder_;
+  std::array<char, 8192> buffer_;
+  std::deque<Bytes> queue_;
+  size_t queued_bytes_ = 0;
+  bool closed_ = false;
+  bool closing_ = false;
+  std::string close_reason_;
+};
+
+}  // namespace active_master::protocol

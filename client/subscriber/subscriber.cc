@@ -1,0 +1,360 @@
+#include "client/subscriber/subscriber.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "client/protocol/connection.h"
+#include "client/protocol/frame.h"
+#include "client/subscriber/traffic_gate.h"
+
+namespace active_master::client {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+using protocol::Frame;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kFirstRetry{50};
+constexpr milliseconds kSlowestRetry{2000};
+
+constexpr const char* kSoftwareVersion = "0.1.0";
+
+// Names and addresses may come from a hostile or broken peer: what is logged or kept stays short.
+constexpr size_t kMaxTextLength = 500;
+
+}  // namespace
+
+// One link to one node, dialled again for ever.
+class Link {
+ public:
+  struct Owner {
+    virtual ~Owner() = default;
+    virtual Frame hello() const = 0;
+    virtual Frame proxy_state() const = 0;
+    virtual void linked(const Link& link) = 0;
+    virtual void unlinked(const Link& link, const std::string& why) = 0;
+    // False: it makes no sense.
+    virtual bool heard(const protocol::NodeState& state) = 0;
+  };
+
+  Link(asio::io_context& io, NamedAddress node, milliseconds peer_timeout, Owner& owner)
+      : io_(io),
+        node_(std::move(node)),
+        peer_timeout_(peer_timeout),
+        owner_(owner),
+        resolver_(io),
+        timer_(io) {}
+
+  [[nodiscard]] const std::string& node() const { return node_.name; }
+  [[nodiscard]] bool is_linked() const { return linked_; }
+
+  void dial() {
+    const auto& [host, port] = node_.address;
+    resolver_.async_resolve(host, std::to_string(port),
+                            [this](error_code error, const tcp::resolver::results_type& endpoints) {
+                              if (error)
+                                return ended("can't resolve its address: " + error.message());
+                              connect(endpoints);
+                            });
+  }
+
+  // To a node that has welcomed us; others get everything when they do.
+  void send(const protocol::Connection::Bytes& bytes) {
+    if (linked_) connection_->send(bytes);
+  }
+
+ private:
+  void connect(const tcp::resolver::results_type& endpoints) {
+    const auto socket = std::make_shared<tcp::socket>(io_);
+    timer_.expires_after(peer_timeout_);
+    timer_.async_wait([socket](error_code cancelled) {
+      error_code ignored;
+      if (!cancelled) socket->close(ignored);  // then connecting fails
+    });
+    asio::async_connect(*socket, endpoints, [this, socket](error_code error, const tcp::endpoint&) {
+      timer_.cancel();
+      if (error) return ended("can't connect: " + error.message());
+      introduce(std::move(*socket));
+    });
+  }
+
+  void introduce(tcp::socket socket) {
+    connection_ = std::make_shared<protocol::Connection>(std::move(socket));
+    connection_->start(
+        peer_timeout_, [this](const Frame& frame) { take(frame); },
+        [this](const std::string& reason) {
+          connection_ = nullptr;
+          ended(reason);
+        });
+    connection_->send(owner_.hello());
+  }
+
+  void take(const Frame& frame) {
+    if (frame.has_refused()) {
+      reject("refused: " + frame.refused().reason().substr(0, kMaxTextLength));
+    } else if (!linked_) {
+      welcome(frame);
+    } else if (frame.has_node_state() &&
+               (frame.node_state().node() != node_.name || !owner_.heard(frame.node_state()))) {
+      reject("it says what makes no sense");
+    }
+  }
+
+  void welcome(const Frame& frame) {
+    const auto& welcome = frame.welcome();
+    if (!frame.has_welcome()) return reject("it doesn't begin with a welcome");
+    if (welcome.node() != node_.name) {
+      return reject("the node at " + node_.address.to_string() + " is called '" +
+                    welcome.node().substr(0, kMaxNameLength) + "', not '" + node_.name +
+                    "': correct the list of nodes");
+    }
+    if (welcome.protocol_version() != protocol::kProtocolVersion) {
+      return reject("it speaks protocol version " + std::to_string(welcome.protocol_version()));
+    }
+    linked_ = true;
+    retry_ = kFirstRetry;
+    owner_.linked(*this);
+    connection_->send(owner_.proxy_state());
+  }
+
+  // Nothing that changes by asking again at once.
+  void reject(const std::string& why) {
+    retry_ = kSlowestRetry;
+    connection_->close(why);
+  }
+
+  void ended(const std::string& why) {
+    const bool is_news = std::exchange(linked_, false) || why != last_error_;
+    last_error_ = why;
+    if (is_news) owner_.unlinked(*this, why);
+    // Jitter, so that the proxies of a node that comes back don't arrive all at once.
+    std::uniform_int_distribution<int64_t> jitter(retry_.count() / 2, retry_.count());
+    timer_.expires_after(milliseconds(jitter(random_)));
+    retry_ = std::min(retry_ * 2, kSlowestRetry);
+    timer_.async_wait([this](error_code cancelled) {
+      if (!cancelled) dial();
+    });
+  }
+
+  asio::io_context& io_;
+  const NamedAddress node_;
+  const milliseconds peer_timeout_;
+  Owner& owner_;
+  std::shared_ptr<protocol::Connection> connection_;
+  tcp::resolver resolver_;
+  asio::steady_timer timer_;  // for connecting, and until the next attempt
+  std::minstd_rand random_{std::random_device{}()};
+  milliseconds retry_ = kFirstRetry;
+  bool linked_ = false;     // welcomed
+  std::string last_error_;  // so that a node that stays away is logged once
+};
+
+class Subscriber::Impl : public Link::Owner {
+ public:
+  Impl(Options options, Handler& handler)
+      : options_(std::move(options)),
+        handler_(handler),
+        subscription_(
+            {options_.name, options_.driver, names(options_.nodes), options_.startup_wait}),
+        beat_(io_) {
+    for (const auto& node : options_.nodes) {
+      links_.push_back(std::make_unique<Link>(io_, node, options_.peer_timeout, *this));
+    }
+    publish();
+  }
+
+  ~Impl() override { stop(); }
+
+  void start() {
+    if (thread_.joinable()) return;
+    subscription_.start(Clock::now());
+    for (const auto& link : links_) link->dial();
+    beat();
+    thread_ = std::thread([this] { io_.run(); });
+  }
+
+  void stop() {
+    io_.stop();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  // Inputs come from anywhere, and are taken on the network thread.
+  template <typename Input>
+  void post(Input input) {
+    asio::post(io_, [this, input = std::move(input)]() mutable {
+      input(subscription_);
+      carry_out();
+    });
+  }
+
+  Snapshot snapshot() const {
+    const std::lock_guard lock(snapshot_mutex_);
+    return snapshot_;
+  }
+
+ private:
+  static std::vector<std::string> names(const std::vector<NamedAddress>& nodes) {
+    std::vector<std::string> result;
+    for (const auto& node : nodes) result.push_back(node.name);
+    return result;
+  }
+
+  Frame hello() const override {
+    Frame frame;
+    auto& hello = *frame.mutable_hello();
+    hello.set_protocol_version(protocol::kProtocolVersion);
+    hello.set_cluster(options_.cluster);
+    hello.set_name(options_.name);
+    hello.set_kind(protocol::PEER_KIND_PROXY);
+    hello.set_software_version(kSoftwareVersion);
+    return frame;
+  }
+
+  Frame proxy_state() const override {
+    Frame frame;
+    *frame.mutable_proxy_state() = subscription_.proxy_state();
+    return frame;
+  }
+
+  void linked(const Link& link) override {
+    spdlog::info("cluster={} proxy={} node={} link=CONNECTED", options_.cluster, options_.name,
+                 link.node());
+    publish();
+  }
+
+  void unlinked(const Link& link, const std::string& why) override {
+    spdlog::warn("cluster={} proxy={} node={} link=LOST reason=\"{}\"", options_.cluster,
+                 options_.name, link.node(), why);
+    subscription_.lost(link.node());
+    carry_out();
+  }
+
+  bool heard(const protocol::NodeState& state) override {
+    const bool makes_sense = subscription_.heard(state, Clock::now());
+    carry_out();
+    return makes_sense;
+  }
+
+  void beat() {
+    subscription_.tick(Clock::now());
+    carry_out();
+    announce();
+    beat_.expires_after(options_.heartbeat);
+    beat_.async_wait([this](error_code error) {
+      if (!error) beat();
+    });
+  }
+
+  void announce() {
+    const auto bytes = std::make_shared<const std::string>(protocol::encode(proxy_state()));
+    for (const auto& link : links_) link->send(bytes);
+  }
+
+  void carry_out() {
+    for (const auto* rule : subscription_.take_fired()) log(*rule);
+    for (const auto& action : subscription_.take_actions()) {
+      if (const auto* hold = std::get_if<Hold>(&action)) {
+        ask([&] { handler_.hold(*hold); });
+      } else if (const auto* route = std::get_if<Route>(&action)) {
+        ask([&] { handler_.open(*route); });
+      } else {
+        announce();
+      }
+    }
+    publish();
+  }
+
+  // A handler that throws is one that has failed; the network thread goes on.
+  template <typename Call>
+  void ask(Call call) {
+    try {
+      call();
+    } catch (const std::exception& error) {
+      post([text = std::string(error.what())](Subscription& to) { to.failed(text); });
+    }
+  }
+
+  void log(const Subscription::Rule& rule) const {
+    const auto& highest = subscription_.highest();
+    spdlog::info(
+        "cluster={} proxy={} rule={} from={} to={} epoch={} node={} switchover_id={} reason=\"{}\"",
+        options_.cluster, options_.name, rule.number, to_string(rule.from), to_string(rule.to),
+        highest ? highest->epoch : 0, highest ? highest->node : "",
+        subscription_.proxy_state().switchover_id(), rule.reason);
+  }
+
+  void publish() {
+    Snapshot next{
+        subscription_.state(), subscription_.has_conflict(), subscription_.proxy_state(), {}};
+    for (const auto& link : links_) {
+      if (link->is_linked()) next.connected.push_back(link->node());
+    }
+    const std::lock_guard lock(snapshot_mutex_);
+    if (next.proxy_state.last_error() != snapshot_.proxy_state.last_error()) {
+      spdlog::warn("cluster={} proxy={} last_error=\"{}\"", options_.cluster, options_.name,
+                   next.proxy_state.last_error());
+    }
+    snapshot_ = std::move(next);
+  }
+
+  const Options options_;
+  Handler& handler_;
+  Subscription subscription_;
+  asio::io_context io_{1};  // before what lives on it
+  asio::steady_timer beat_;
+  std::vector<std::unique_ptr<Link>> links_;
+  std::thread thread_;
+  mutable std::mutex snapshot_mutex_;
+  Snapshot snapshot_;
+};
+
+Subscriber::Subscriber(Options options, Handler& handler)
+    : impl_(std::make_unique<Impl>(std::move(options), handler)) {}
+Subscriber::~Subscriber() = default;
+
+void Subscriber::start() {
+  impl_->start();
+}
+void Subscriber::stop() {
+  impl_->stop();
+}
+
+void Subscriber::held(uint64_t epoch) {
+  impl_->post([epoch](Subscription& subscription) { subscription.held(epoch); });
+}
+
+void Subscriber::opened(uint64_t epoch) {
+  impl_->post([epoch](Subscription& subscription) { subscription.opened(epoch); });
+}
+
+void Subscriber::failed(std::string_view text) {
+  impl_->post([text = std::string(text.substr(0, kMaxTextLength))](Subscription& subscription) {
+    subscription.failed(text);
+  });
+}
+
+Subscriber::Snapshot Subscriber::snapshot() const {
+  return impl_->snapshot();
+}
+
+void GateHandler::hold(const Hold& hold) {
+  gate_.hold([this, epoch = hold.epoch] { subscriber_->held(epoch); });
+}
+
+void GateHandler::open(const Route& route) {
+  gate_.open(route);
+  subscriber_->opened(route.epoch);
+}
+
+}  // namespace active_master::client

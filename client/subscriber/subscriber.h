@@ -1,0 +1,101 @@
+// Keeps a proxy subscribed to every node of the cluster: the network around a Subscription.
+//
+// Threads: start() makes one, which owns all links and the Subscription. It calls the handler,
+// which therefore must not block; the handler answers from whichever thread it likes, and from
+// within the call too.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/protocol/names.h"
+#include "client/subscriber/subscription.h"
+
+namespace active_master::client {
+
+class TrafficGate;
+
+// What a proxy can do with its traffic, which is closed until the first open().
+class Handler {
+ public:
+  virtual ~Handler() = default;
+
+  // Let no new transaction start, let running ones finish, then answer
+  // Subscriber::held(hold.epoch). A newer hold may come while this one is in progress, and an
+  // open() at any time: it wins.
+  virtual void hold(const Hold& hold) = 0;
+
+  // Route traffic there, close what is left elsewhere, then answer Subscriber::opened(route.epoch).
+  virtual void open(const Route& route) = 0;
+};
+
+class Subscriber {
+ public:
+  struct Options {
+    std::string name;  // of this proxy, unique in the cluster
+    std::string cluster = "cluster";
+    std::vector<NamedAddress> nodes;  // all of the cluster, with their active_master_port
+    std::string driver = "gate";      // shown in ACTIVE_MASTER_PROXIES
+    std::chrono::milliseconds heartbeat{500};
+    std::chrono::milliseconds peer_timeout{
+        5000};  // a link without any message for so long is dropped
+    std::chrono::milliseconds startup_wait{3000};  // see Subscription
+  };
+
+  struct Snapshot {
+    State state = State::kStarting;
+    bool conflict = false;
+    protocol::ProxyState proxy_state;  // as the nodes are told
+    std::vector<std::string> connected;
+  };
+
+  // The handler must outlive the subscriber, and is called between start() and stop() only.
+  Subscriber(Options options, Handler& handler);
+  ~Subscriber();
+  Subscriber(const Subscriber&) = delete;
+  Subscriber& operator=(const Subscriber&) = delete;
+
+  void start();
+  void stop();  // returns when the thread has ended; more than once is fine; not from the handler
+
+  // The handler's answers; from any thread, also when nothing was asked or after stop().
+  void held(uint64_t epoch);
+  void opened(uint64_t epoch);
+  // What was asked isn't done yet, and what a person should do about it. The handler goes on
+  // trying; its later held() or opened() takes this back.
+  void failed(std::string_view text);
+
+  [[nodiscard]] Snapshot snapshot() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// For a pool in the same process: what the cluster decides opens and closes the gate.
+//
+//   TrafficGate gate;
+//   GateHandler handler(gate);
+//   Subscriber subscriber(options, handler);
+//   handler.answer_to(subscriber);
+//   subscriber.start();
+//   ...
+//   if (const auto pass = gate.enter(timeout)) { ... one transaction on pass->route() ... }
+class GateHandler : public Handler {
+ public:
+  explicit GateHandler(TrafficGate& gate) : gate_(gate) {}
+  void answer_to(Subscriber& subscriber) { subscriber_ = &subscriber; }
+
+  void hold(const Hold& hold) override;
+  void open(const Route& route) override;
+
+ private:
+  TrafficGate& gate_;
+  Subscriber* subscriber_ = nullptr;
+};
+
+}  // namespace active_master::client

@@ -1,0 +1,159 @@
+// What a proxy does about the active master, decided from what the nodes say. No I/O, no threads,
+// no clock: each input brings the time along, each output is an Action that the caller carries out.
+//
+// The one rule: route to the highest Activation seen; a Pause of epoch E holds traffic until an
+// Activation of epoch E or higher is known. At the first opening hearsay is not enough: the node
+// has to say itself that it is active, and the others get a while to know better. Nothing else that
+// a node says, repeats, or says too late changes anything. rules() is the whole of it, as a table.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "active_master.pb.h"
+#include "client/protocol/names.h"
+
+namespace active_master::client {
+
+using Clock = std::chrono::steady_clock;
+
+// Traffic is to be held: new transactions wait, running ones finish.
+struct Hold {
+  uint64_t switchover_id = 0;
+  uint64_t epoch = 0;          // that is being prepared
+  Clock::time_point deadline;  // when the director gives up; for information
+};
+
+// Traffic is to go here.
+struct Route {
+  uint64_t epoch = 0;
+  std::string node;
+  Address sql_address;
+
+  bool operator==(const Route&) const = default;
+};
+
+// The ProxyState has changed: all nodes are to hear it.
+struct Announce {};
+
+using Action = std::variant<Hold, Route, Announce>;
+
+enum class State : uint8_t {
+  kStarting,  // closed; the cluster is being asked
+  kClosed,    // closed; the active master is not certain (conflict, or nobody who should know is
+              // there)
+  kOpening,   // the handler was told to open
+  kOpen,      // traffic runs
+  kHolding,   // the handler was told to hold; transactions may still run
+  kHeld,      // no transaction runs, none starts
+};
+[[nodiscard]] std::string_view to_string(State state);
+
+class Subscription {
+ public:
+  struct Options {
+    std::string proxy;                                       // its own name
+    std::string driver;                                      // "gate", "haproxy", ...
+    std::vector<std::string> nodes;                          // all of the cluster
+    Clock::duration startup_wait = std::chrono::seconds(3);  // for nodes that aren't heard at start
+  };
+
+  struct Rule {
+    int number;
+    State from;
+    bool (Subscription::*when)() const;
+    std::string_view condition;  // `when`, in words
+    State to;
+    void (Subscription::*then)();  // may be null
+    std::string_view action;       // `then`, in words
+    std::string_view reason;
+  };
+  [[nodiscard]] static std::span<const Rule> rules();
+
+  explicit Subscription(Options options);
+
+  // The startup wait begins now.
+  void start(Clock::time_point now) { started_ = now_ = now; }
+
+  // --- Inputs. Each may lead to actions and to rules that fired, to be taken afterwards.
+
+  // What a configured node said; the caller has checked that it comes from that node. False: it
+  // makes no sense, and was ignored.
+  [[nodiscard]] bool heard(const protocol::NodeState& state, Clock::time_point now);
+  void lost(const std::string& node);
+  void tick(Clock::time_point now);
+  // The handler's answers. One that comes too late for what was asked last is ignored.
+  void held(uint64_t epoch);
+  void opened(uint64_t epoch);
+  void failed(std::string text);
+
+  // --- Outputs.
+
+  [[nodiscard]] std::vector<Action> take_actions();
+  [[nodiscard]] std::vector<const Rule*> take_fired();
+  [[nodiscard]] State state() const { return state_; }
+  [[nodiscard]] protocol::ProxyState proxy_state() const;
+  // Two nodes claim the highest epoch known.
+  [[nodiscard]] bool has_conflict() const { return !rival_.empty(); }
+  [[nodiscard]] const std::optional<Route>& highest() const { return highest_; }
+  // Why traffic isn't as it should be; empty while it is.
+  [[nodiscard]] std::string last_error() const;
+
+ private:
+  // Conditions of the rules.
+  bool is_paused() const;
+  bool is_pause_newer() const;
+  bool is_routable() const;
+  bool is_route_newer() const;
+  bool is_resolved() const;
+  bool is_start_over() const;
+  bool is_held() const { return held_; }
+  bool is_opened() const { return opened_answer_; }
+
+  // Actions of the rules.
+  void hold();
+  void open();
+  void adopt_pause();
+
+  bool is_certain() const;
+  std::string unheard() const;
+  void learn(const Route& activation, bool from_itself);
+  void settle();
+
+  struct Node {
+    bool heard = false;         // ever: what it knew then is in highest_
+    uint64_t active_epoch = 0;  // in which it says itself that it is active, while it is linked
+  };
+
+  const Options options_;
+  Clock::time_point started_;
+  Clock::time_point now_;
+  State state_ = State::kStarting;
+
+  // What the nodes said.
+  std::map<std::string, Node> nodes_;
+  std::optional<Route> highest_;
+  std::string rival_;  // another node that claims the epoch of highest_
+  std::optional<Hold> pause_;
+
+  // What the handler was told, and answered.
+  Hold told_hold_;
+  bool held_ = false;
+  std::optional<Route> told_route_;
+  bool opened_answer_ = false;
+  std::optional<Route> opened_;
+  std::string failure_;  // until it has done something
+
+  std::string announced_;  // the ProxyState as last announced
+  std::vector<Action> actions_;
+  std::vector<const Rule*> fired_;
+};
+
+}  // namespace active_master::client

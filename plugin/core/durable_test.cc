@@ -1,0 +1,42 @@
+#include "plugin/core/durable.h"
+
+#include <gtest/gtest.h>
+
+namespace active_master {
+namespace {
+
+Durable full() {
+  Durable durable;
+  durable.identity = {"cluster", "node1", 7};
+  durable.role = Role::kActive;
+  durable.epoch = {42};
+  durable.active_node = "node1";
+  durable.active_address = "127.0.0.1:3306";
+  durable.intent = Intent{{1}, {43}, "node2"};
+  durable.grant = Grant{{2}, {44}, "node3", "0-1-100"};
+  return durable;
+}
+
+TEST(Durable, IsReadAsWritten) {
+  std::string error;
+  EXPECT_EQ(parse_durable(serialize(full()), error), full()) << error;
+  EXPECT_EQ(parse_durable(serialize(Durable{}), error), Durable{}) << error;
+}
+
+TEST(Durable, ATornOrChangedTextIsRecognised) {  // S46
+  const std::string text = serialize(full());
+  for (size_t size = 0; size < text.size(); ++size) {
+    std::string error;
+    EXPECT_FALSE(parse_durable(text.substr(0, size), error)) << size;
+    EXPECT_NE(error, "");
+  }
+  for (size_t at = 0; at + 1 < text.size(); ++at) {
+    std::string changed = text;
+    changed[at] = static_cast<char>(changed[at] ^ 1);
+    std::string error;
+    EXPECT_FALSE(parse_durable(changed, error)) << at;
+  }
+}
+
+}  // namespace
+}  // namespace active_master

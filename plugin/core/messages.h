@@ -1,0 +1,107 @@
+// What nodes and proxies tell each other, as the core sees it: checked and typed. The wire form is
+// client/protocol/active_master.proto, which also says what each message means; plugin/net/codec
+// translates and refuses what is malformed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "plugin/core/types.h"
+
+namespace active_master {
+
+struct PauseNotice {
+  SwitchoverId switchover;
+  Epoch epoch;  // that is being prepared
+  Duration remaining{0};
+};
+
+struct NodeState {
+  NodeName node;
+  Role role = Role::kNew;
+  Epoch epoch;
+  std::optional<Activation> activation;
+  std::optional<PauseNotice> pause;
+  Phase phase = Phase::kNone;
+  std::string sql_address;
+  bool fenced = false;
+  bool read_only = false;
+  std::string gtid_position;
+  uint32_t server_id = 0;
+  std::string server_version;
+};
+
+struct ProxyState {
+  std::string proxy;
+  bool holding = false;
+  SwitchoverId switchover;
+  Epoch epoch;
+  NodeName node;
+  std::string driver;
+  std::string last_error;
+};
+
+struct SwitchRequest {
+  SwitchoverId id;
+  NodeName target;
+  NodeName requested_by;
+  bool check_only = false;
+};
+
+struct CancelRequest {
+  SwitchoverId id;
+};
+
+struct CheckRequest {
+  SwitchoverId id;
+  uint32_t server_id = 0;
+  std::string server_version;
+  std::string gtid_binlog_state;
+  Epoch newest_event;
+};
+
+struct CheckReply {
+  SwitchoverId id;
+  std::vector<CheckRow> rows;
+};
+
+struct Probe {
+  SwitchoverId id;
+  uint32_t number = 0;
+  std::string gtid_position;
+  Duration timeout{0};
+};
+
+struct ProbeReply {
+  SwitchoverId id;
+  uint32_t number = 0;
+  bool reached = false;
+  std::string error;
+};
+
+struct Offer {
+  SwitchoverId id;
+  Epoch epoch;
+  NodeName candidate;
+  std::string gtid;
+  bool granted = false;
+  Duration remaining{0};
+};
+
+struct GrantRequest {
+  SwitchoverId id;
+  Epoch epoch;
+};
+
+struct Decline {
+  SwitchoverId id;
+  Epoch epoch;
+  std::string error;
+};
+
+using NodeMessage = std::variant<NodeState, SwitchRequest, CancelRequest, CheckRequest, CheckReply,
+                                 Probe, ProbeReply, Offer, GrantRequest, Decline, SwitchoverReport>;
+
+}  // namespace active_master

@@ -1,0 +1,631 @@
+#include "plugin/core/node.h"
+
+#include <algorithm>
+
+#include "plugin/core/rules.h"
+
+namespace active_master {
+
+namespace {
+
+constexpr size_t kMaxHistory = 100;   // ACTIVE_MASTER_SWITCHOVERS
+constexpr size_t kMaxEvents = 1000;   // ACTIVE_MASTER_EVENTS
+constexpr size_t kMaxErrands = 1000;  // jobs for peers; a peer that asks for more is not ours
+
+// After the director's own limits a statement waits a little for the news to travel.
+constexpr Duration kAnswerMargin{2'000'000};
+
+constexpr States kTimed{State::kCheck,    State::kApproach, State::kIntent,
+                        State::kPause,    State::kDrain,    State::kFence,
+                        State::kHandover, State::kCatchUp,  State::kResume};
+
+// The longest text taken over from a peer or a server message.
+constexpr size_t kMaxText = 512;
+
+std::string cut(const std::string& text) {
+  return text.substr(0, kMaxText);
+}
+
+std::string with_id(SwitchoverId id) {
+  return " switchover=" + std::to_string(id.value);
+}
+
+}  // namespace
+
+Node::Node(Config config, const Durable& durable) : config_(std::move(config)), durable_(durable) {
+  if (durable_.identity != config_.identity) {
+    // Copied from another server: that the epoch exists is true for us too, the role is not ours.
+    const bool was_bootstrapped = durable_.epoch > Epoch{};
+    durable_.identity = config_.identity;
+    durable_.role = was_bootstrapped ? Role::kStandby : Role::kNew;
+    durable_.intent.reset();
+    durable_.grant.reset();
+    if (durable_.active_node == self()) durable_.active_node.clear();
+  }
+  if (!durable_.active_node.empty() && durable_.active_node != self()) {
+    activation_ = Activation{durable_.epoch, durable_.active_node, durable_.active_address, {}};
+  }
+  for (const auto& peer : config_.peers) peers_[peer.name].state.node = peer.name;
+}
+
+std::vector<Action> Node::handle(const Input& input, Time now, WallTime wall) {
+  now_ = now;
+  wall_ = wall;
+  actions_.clear();
+  if (state_ == State::kStopped) return {};
+  const Event event = std::visit([this](const auto& i) { return absorb(i); }, input);
+  if (event != Event::kNone) fire(event);
+  while (fire(Event::kAlways)) {
+  }
+  expire_requests();
+  if (now_ >= heartbeat_at_) {
+    forget_expired_proxies();
+    send_heartbeat();
+    dirty_ = true;
+  }
+  if (dirty_) {
+    actions_.push_back(SendToAll{node_state()});
+    heartbeat_at_ = now_ + config_.heartbeat_interval;
+    dirty_ = false;
+  }
+  if (view_changed_) {
+    // Before everything else, so that whoever gets an answer finds in the tables what it tells of.
+    actions_.insert(actions_.begin(), PublishView{});
+    view_changed_ = false;
+  }
+  job_ = nullptr;
+  return std::move(actions_);
+}
+
+Time Node::next_wakeup() const {
+  Time next = std::min({heartbeat_at_, retry_at_, phase_deadline_});
+  if (operation_ && kTimed.contains(state_)) next = std::min(next, operation_->deadline);
+  for (const auto& [id, request] : requests_) next = std::min(next, request.deadline);
+  return next;
+}
+
+// --- Inputs
+// -----------------------------------------------------------------------------------------
+
+Event Node::absorb(const ServerStarted&) {
+  return Event::kServerStarted;
+}
+
+Event Node::absorb(const LinkUp& input) {
+  auto& peer = peers_[input.node];
+  peer.link_up = peer.was_up = true;
+  peer.error.clear();
+  view_changed_ = true;
+  send(input.node, node_state());
+  if (durable_.grant && durable_.grant->candidate == input.node) send(input.node, offer());
+  return Event::kNone;
+}
+
+Event Node::absorb(const LinkDown& input) {
+  auto& peer = peers_[input.node];
+  peer.link_up = false;
+  peer.error = cut(input.error);
+  view_changed_ = true;
+  return Event::kNone;
+}
+
+Event Node::absorb(const ProxyConnected& input) {
+  auto& proxy = proxies_[input.proxy];
+  proxy.ip = input.ip;
+  proxy.connected = true;
+  proxy.heard_at = now_;
+  proxy.heard_wall = wall_;
+  proxy.state.proxy = input.proxy;
+  view_changed_ = true;
+  actions_.push_back(SendToProxy{input.proxy, node_state()});
+  return Event::kNone;
+}
+
+Event Node::absorb(const ProxyLost& input) {
+  const auto it = proxies_.find(input.proxy);
+  if (it == proxies_.end()) return Event::kNone;
+  it->second.connected = false;
+  view_changed_ = true;
+  return Event::kNone;
+}
+
+Event Node::absorb(const ProxyState& input) {
+  const auto it = proxies_.find(input.proxy);
+  if (it == proxies_.end()) return Event::kNone;
+  auto& proxy = it->second;
+  const auto& old = proxy.state;
+  view_changed_ |= old.holding != input.holding || old.epoch != input.epoch ||
+                   old.switchover != input.switchover || old.last_error != input.last_error;
+  proxy.heard_at = now_;
+  proxy.heard_wall = wall_;
+  proxy.state = input;
+  return Event::kNone;
+}
+
+Event Node::absorb(const FromNode& input) {
+  const auto it = peers_.find(input.from);
+  if (it == peers_.end()) return Event::kNone;  // not configured: it may listen, but has no say
+  it->second.heard_at = now_;
+  it->second.heard_wall = wall_;
+  from_ = input.from;
+  return std::visit([&](const auto& message) { return receive(input.from, message); },
+                    input.message);
+}
+
+Event Node::absorb(const JobDone& input) {
+  if (const auto it = errands_.find(input.id); it != errands_.end()) {
+    const Errand errand = it->second;
+    errands_.erase(it);
+    if (errand.is_probe) {
+      send(errand.from, ProbeReply{errand.id, errand.probe, input.error.empty(), cut(input.error)});
+    } else {
+      auto rows = input.rows;
+      if (!input.error.empty()) {
+        rows.push_back({self(), "checks run", Verdict::kFailed, cut(input.error),
+                        "see the server's error log"});
+      }
+      send(errand.from, CheckReply{errand.id, std::move(rows)});
+    }
+    return Event::kNone;
+  }
+  if (!awaited_ || input.id != *awaited_) {
+    if (!input.error.empty()) log(LogLine::Level::kWarning, "error=\"" + cut(input.error) + "\"");
+    return Event::kNone;
+  }
+  awaited_.reset();
+  job_ = &input;
+  if (!input.error.empty()) return Event::kJobFailed;
+  if (std::holds_alternative<PersistJob>(*awaited_job_)) durable_ = next_durable_;
+  if (std::holds_alternative<FenceJob>(*awaited_job_)) server_.read_only = true;
+  if (std::holds_alternative<OpenWritesJob>(*awaited_job_)) server_.read_only = false;
+  return Event::kJobDone;
+}
+
+Event Node::absorb(const BootstrapCommand& input) {
+  requests_[input.id] = {
+      now_ + config_.switchover_timeout + kAnswerMargin, {}, {input.id, self(), self(), false}};
+  if (bootstrap_) {
+    refuse({input.id, self(), self(), false},
+           make_error(ErrorCode::kBusy, "bootstrap is running already"));
+    return Event::kNone;
+  }
+  bootstrap_ = input.id;
+  return Event::kBootstrap;
+}
+
+Event Node::absorb(const SwitchCommand& input) {
+  SwitchRequest request{input.id, input.target, self(), input.check_only};
+  requests_[input.id] = {
+      now_ + config_.switchover_timeout + config_.resume_timeout + kAnswerMargin, {}, request};
+  if (!is_valid_name(input.target)) {
+    refuse(request, make_error(ErrorCode::kBadName,
+                               "'" + input.target.substr(0, kMaxNameLength) + "' is no node name"));
+  } else if (known_epoch() == Epoch{}) {
+    refuse(request, make_error(ErrorCode::kNotBootstrapped, "no active master is known here"));
+  } else if (role() == Role::kActive || operation_) {
+    request_ = request;
+    return Event::kSwitch;
+  } else if (durable_.active_node == self()) {
+    refuse(request,
+           make_error(ErrorCode::kBusy, std::string("this node is in state ") + to_string(state_)));
+  } else if (!linked(durable_.active_node)) {
+    refuse(request, make_error(ErrorCode::kDirectorUnreachable,
+                               "node " + durable_.active_node + " is the active master"));
+  } else {
+    requests_[input.id].sent_to = durable_.active_node;
+    send(durable_.active_node, std::move(request));
+  }
+  return Event::kNone;
+}
+
+Event Node::absorb(const CancelCommand& input) {
+  const auto it = requests_.find(input.id);
+  if (it == requests_.end()) return Event::kNone;
+  if (!it->second.sent_to.empty()) {
+    send(it->second.sent_to, CancelRequest{input.id});
+    return Event::kNone;
+  }
+  cancel_ = input.id;
+  return Event::kCancel;
+}
+
+Event Node::absorb(const ServerStatus& input) {
+  view_changed_ |=
+      server_.read_only != input.read_only || server_.gtid_position != input.gtid_position;
+  server_ = input;
+  return !input.read_only ? Event::kWritableStandby : Event::kNone;
+}
+
+Event Node::absorb(const Reconfigured& input) {
+  config_ = input.config;
+  std::erase_if(peers_, [&](const auto& peer) {
+    return std::ranges::none_of(config_.peers, [&](const auto& p) { return p.name == peer.first; });
+  });
+  for (const auto& peer : config_.peers) peers_[peer.name].state.node = peer.name;
+  if (activation_ && activation_->node == self()) activation_->sql_address = config_.sql_address;
+  dirty_ = view_changed_ = true;
+  return Event::kNone;
+}
+
+Event Node::absorb(const Tick&) {
+  return Event::kNone;
+}
+
+Event Node::absorb(const StopCommand&) {
+  stopping_ = true;
+  return Event::kNone;
+}
+
+// --- Messages
+// ---------------------------------------------------------------------------------------
+
+Event Node::receive(const NodeName& from, const NodeState& message) {
+  auto& state = peers_[from].state;
+  view_changed_ |= state.role != message.role || state.epoch != message.epoch ||
+                   state.fenced != message.fenced || state.gtid_position != message.gtid_position ||
+                   state.read_only != message.read_only;
+  state = message;
+  state.node = from;
+  if (!message.activation || message.activation->epoch <= known_epoch() ||
+      message.activation->node == self() || !is_valid_name(message.activation->node)) {
+    return Event::kNone;
+  }
+  heard_activation_ = &*message.activation;
+  return Event::kHigherActivation;
+}
+
+Event Node::receive(const NodeName& from, const SwitchRequest& message) {
+  if (operation_ && operation_->report->id == message.id) return Event::kNone;
+  const auto known = std::ranges::find(history_, message.id, &SwitchoverReport::id);
+  if (known != history_.end()) {
+    send(from, **known);  // asked again: the same answer
+    return Event::kNone;
+  }
+  request_ = message;
+  request_->requested_by = from;
+  if (role() == Role::kActive || operation_) return Event::kSwitch;
+  refuse(*request_, make_error(ErrorCode::kDirectorUnreachable,
+                               "node " + self() + " is not the active master"));
+  return Event::kNone;
+}
+
+Event Node::receive(const NodeName&, const CancelRequest& message) {
+  cancel_ = message.id;
+  return Event::kCancel;
+}
+
+Event Node::receive(const NodeName& from, const CheckRequest& message) {
+  if (errands_.size() >= kMaxErrands) return Event::kNone;
+  errands_[run_aside(CheckCandidateJob{message})] = {from, message.id, 0, false};
+  return Event::kNone;
+}
+
+Event Node::receive(const NodeName& from, const CheckReply& message) {
+  if (!operation_ || operation_->report->id != message.id || operation_->report->to != from)
+    return Event::kNone;
+  check_reply_ = &message;
+  return Event::kCheckReply;
+}
+
+Event Node::receive(const NodeName& from, const Probe& message) {
+  if (errands_.size() >= kMaxErrands) return Event::kNone;
+  const auto timeout = std::min(message.timeout, config_.approach_timeout);
+  errands_[run_aside(WaitForPositionJob{message.gtid_position, timeout})] = {from, message.id,
+                                                                             message.number, true};
+  return Event::kNone;
+}
+
+Event Node::receive(const NodeName& from, const ProbeReply& message) {
+  if (!operation_ || operation_->report->id != message.id || operation_->report->to != from ||
+      operation_->probe != message.number) {
+    return Event::kNone;
+  }
+  probe_reply_ = &message;
+  return Event::kProbeReply;
+}
+
+Event Node::receive(const NodeName&, const Offer& message) {
+  offered_ = &message;
+  return Event::kOffer;
+}
+
+Event Node::receive(const NodeName&, const GrantRequest& message) {
+  grant_request_ = &message;
+  return Event::kGrantRequest;
+}
+
+Event Node::receive(const NodeName&, const Decline& message) {
+  decline_ = &message;
+  return Event::kDecline;
+}
+
+Event Node::receive(const NodeName&, const SwitchoverReport& message) {
+  if (operation_ && operation_->report->id == message.id)
+    return Event::kNone;  // nobody knows better
+  store(std::make_shared<SwitchoverReport>(message));
+  if (message.result != Result::kRunning) answer(message.id);
+  return Event::kNone;
+}
+
+// --- What rules do with
+// ------------------------------------------------------------------------------
+
+void Node::enter(State next, const Rule& rule) {
+  const State old = state_;
+  const Phase old_phase = phase_of(old);
+  if (operation_ && old_phase != phase_of(next)) {
+    if (old_phase != Phase::kNone) {
+      operation_->report->phases.push_back({old_phase, now_ - operation_->phase_since});
+    }
+    operation_->phase_since = now_;
+  }
+  state_ = next;
+  view_changed_ = true;
+  if (next != old) {
+    since_ = wall_;
+    dirty_ = true;
+    retry_at_ = kNever;
+    if (!kTimed.contains(next)) phase_deadline_ = kNever;
+  }
+  const auto id = operation_ ? operation_->report->id : offer_ ? offer_->id : SwitchoverId{};
+  std::string message = rule.reason;
+  if (operation_ && operation_->failure) message += " (" + operation_->failure.text + ")";
+  auto event = std::make_shared<EventView>();
+  *event = {++last_event_,   wall_,         rule.number, to_string(old),
+            to_string(next), known_epoch(), id,          message};
+  events_.push_back(std::move(event));
+  if (events_.size() > kMaxEvents) events_.pop_front();
+  if (next != old) {
+    log(LogLine::Level::kNote, std::string("state=") + to_string(next) + " from=" + to_string(old) +
+                                   (id ? with_id(id) : "") + " rule=" +
+                                   std::to_string(rule.number) + " reason=\"" + message + "\"");
+  }
+}
+
+void Node::run(Job job) {
+  awaited_ = JobId{++last_job_};
+  awaited_job_ = job;
+  actions_.push_back(RunJob{*awaited_, std::move(job)});
+}
+
+void Node::persist(Durable next) {
+  next_durable_ = next;
+  run(PersistJob{std::move(next)});
+}
+
+JobId Node::run_aside(Job job) {
+  const JobId id{++last_job_};
+  actions_.push_back(RunJob{id, std::move(job)});
+  return id;
+}
+
+void Node::cancel_job() {
+  if (!awaited_) return;
+  actions_.push_back(CancelJob{*awaited_});
+  awaited_.reset();
+}
+
+void Node::log(LogLine::Level level, std::string text) {
+  actions_.push_back(LogLine{
+      level,
+      "node=" + self() + " epoch=" + std::to_string(known_epoch().value) + " " + std::move(text)});
+}
+
+Role Node::role() const {
+  constexpr States kNotBootstrapped{State::kNew, State::kBootstrapCheck, State::kBootstrapPersist};
+  constexpr States kHolds{State::kActive,  State::kCheck, State::kApproach,     State::kIntent,
+                          State::kPause,   State::kDrain, State::kFence,        State::kHandover,
+                          State::kCatchUp, State::kGrant, State::kAbortPersist, State::kAbortOpen};
+  if (kNotBootstrapped.contains(state_) || known_epoch() == Epoch{}) return Role::kNew;
+  return kHolds.contains(state_) ? Role::kActive : Role::kStandby;
+}
+
+bool Node::fenced() const {
+  constexpr States kOpen{State::kNew,    State::kBootstrapCheck, State::kBootstrapPersist,
+                         State::kActive, State::kCheck,          State::kApproach,
+                         State::kIntent, State::kPause,          State::kDrain};
+  return !kOpen.contains(state_) && known_epoch() > Epoch{};
+}
+
+bool Node::linked(const NodeName& node) const {
+  const auto it = peers_.find(node);
+  return it != peers_.end() && it->second.link_up && it->second.heard_at &&
+         now_ - *it->second.heard_at < config_.peer_timeout;
+}
+
+bool Node::knows(const NodeName& node) const {
+  return node == self() || peers_.contains(node);
+}
+
+NodeState Node::node_state() const {
+  NodeState state;
+  state.node = self();
+  state.role = role();
+  state.epoch = known_epoch();
+  state.activation = activation_;
+  if (operation_ && operation_->paused_at &&
+      (!activation_ || activation_->epoch < operation_->report->epoch)) {
+    const auto until =
+        phase_deadline_ == kNever ? now_ + config_.catch_up_timeout : phase_deadline_;
+    state.pause = PauseNotice{operation_->report->id, operation_->report->epoch,
+                              std::max(until - now_, Duration{0})};
+  }
+  state.phase = phase_of(state_);
+  state.sql_address = config_.sql_address;
+  state.fenced = fenced();
+  state.read_only = server_.read_only;
+  state.gtid_position = server_.gtid_position;
+  state.server_id = config_.identity.server_id;
+  state.server_version = config_.server_version;
+  return state;
+}
+
+Offer Node::offer() const {
+  if (durable_.grant) {
+    const auto& grant = *durable_.grant;
+    return {grant.id, grant.epoch, grant.candidate, grant.gtid, true, config_.catch_up_timeout};
+  }
+  const auto& report = *operation_->report;
+  const auto remaining =
+      phase_deadline_ == kNever ? config_.catch_up_timeout : phase_deadline_ - now_;
+  return {report.id,        report.epoch, report.to,
+          operation_->gtid, false,        std::max(remaining, Duration{0})};
+}
+
+Error Node::refusal(const SwitchRequest& request) const {
+  if (!is_valid_name(request.target)) {
+    return make_error(ErrorCode::kBadName,
+                      "'" + request.target.substr(0, kMaxNameLength) + "' is no node name");
+  }
+  if (stopping_)
+    return make_error(ErrorCode::kStopping, "node " + self() + " can't direct a switchover");
+  if (operation_) {
+    const auto& running = *operation_->report;
+    return make_error(
+        ErrorCode::kBusy,
+        std::string(running.check_only ? "a check of node " : "a switchover to node ") +
+            running.to + " (" + std::to_string(running.id.value) + ") is running");
+  }
+  if (request.target == self()) {
+    return make_error(ErrorCode::kAlreadyActive, "node " + self() + " is the active master");
+  }
+  if (!knows(request.target)) {
+    return make_error(ErrorCode::kUnknownNode,
+                      "node " + request.target + " is not known to " + self());
+  }
+  if (!linked(request.target)) {
+    return make_error(ErrorCode::kCandidateUnreachable,
+                      "node " + request.target + " is not connected to " + self());
+  }
+  return {};
+}
+
+std::string Node::proxies_not(bool holding) const {
+  std::string names;
+  for (const auto& [name, proxy] : proxies_) {
+    const auto& state = proxy.state;
+    const bool is_there =
+        holding ? proxy.connected && state.holding && state.switchover == operation_->report->id
+                : !proxy.connected || (!state.holding && state.epoch >= operation_->report->epoch);
+    if (is_there) continue;
+    names += (names.empty() ? "" : ", ") + name;
+    if (!state.last_error.empty()) names += " (" + cut(state.last_error) + ")";
+    if (names.size() > kMaxText) return names + ", ...";
+  }
+  return names;
+}
+
+void Node::adopt(const Activation& activation) {
+  activation_ = activation;
+  durable_.role = Role::kStandby;
+  durable_.epoch = activation.epoch;
+  durable_.active_node = activation.node;
+  durable_.active_address = activation.sql_address;
+  durable_.intent.reset();
+  if (durable_.grant && durable_.grant->epoch <= activation.epoch) durable_.grant.reset();
+  run_aside(PersistJob{durable_});
+  dirty_ = true;
+}
+
+void Node::forget_expired_proxies() {
+  view_changed_ |=
+      std::erase_if(proxies_, [&](const auto& entry) {
+        return !entry.second.connected && now_ - entry.second.heard_at > config_.proxy_lease;
+      }) != 0;
+}
+
+void Node::finish(Result result, Error error) {
+  auto& report = *operation_->report;
+  const Phase phase = phase_of(state_);
+  if (phase != Phase::kNone) report.phases.push_back({phase, now_ - operation_->phase_since});
+  report.result = result;
+  report.error_number = static_cast<uint32_t>(error.code);
+  report.error = error ? error.text : operation_->exceptions;
+  const std::shared_ptr<const SwitchoverReport> finished = operation_->report;
+  operation_.reset();
+  phase_deadline_ = kNever;
+  if (!finished->check_only) {
+    done_ += result == Result::kDone ? 1 : 0;
+    aborted_ += result == Result::kAborted ? 1 : 0;
+    last_error_ = std::move(error.text);
+  }
+  std::string line = std::string("result=") + to_string(result) + with_id(finished->id) +
+                     (finished->check_only ? " check=" : " to=") + finished->to;
+  if (finished->write_pause)
+    line += " write_pause_us=" + std::to_string(finished->write_pause->count());
+  if (!finished->error.empty()) line += " error=\"" + finished->error + "\"";
+  log(error ? LogLine::Level::kWarning : LogLine::Level::kNote, std::move(line));
+  store(finished);
+  for (const auto& [name, peer] : peers_) {
+    if (peer.link_up && (!finished->check_only || name == finished->requested_by))
+      send(name, *finished);
+  }
+  answer(finished->id);
+}
+
+void Node::store(std::shared_ptr<const SwitchoverReport> report) {
+  view_changed_ = true;
+  const auto known = std::ranges::find(history_, report->id, &SwitchoverReport::id);
+  if (known != history_.end()) {
+    *known = std::move(report);
+    return;
+  }
+  history_.push_back(std::move(report));
+  if (history_.size() > kMaxHistory) history_.pop_front();
+}
+
+void Node::answer(SwitchoverId id) {
+  if (requests_.erase(id) == 0) return;
+  const auto report = std::ranges::find(history_, id, &SwitchoverReport::id);
+  actions_.push_back(Answer{*report});
+}
+
+void Node::refuse(const SwitchRequest& request, const Error& error) {
+  auto report = std::make_shared<SwitchoverReport>();
+  report->id = request.id;
+  report->check_only = request.check_only;
+  report->from = durable_.active_node;
+  report->to = is_valid_name(request.target) ? request.target : NodeName{};
+  report->requested_by = request.requested_by;
+  report->result = Result::kRefused;
+  report->error_number = static_cast<uint32_t>(error.code);
+  report->error = error.text;
+  report->started = wall_;
+  store(report);
+  if (request.requested_by != self()) send(request.requested_by, *report);
+  answer(request.id);
+}
+
+void Node::send_heartbeat() {
+  const bool offering =
+      state_ == State::kCatchUp || state_ == State::kGrant || state_ == State::kGranted;
+  if (offering && (durable_.grant || operation_)) {
+    send(durable_.grant ? durable_.grant->candidate : operation_->report->to, offer());
+  }
+  for (const auto& [id, request] : requests_) {
+    if (!request.sent_to.empty()) send(request.sent_to, request.request);
+  }
+}
+
+void Node::expire_requests() {
+  for (auto it = requests_.begin(); it != requests_.end();) {
+    const auto& [id, request] = *it++;
+    if (now_ < request.deadline) continue;
+    auto report = std::make_shared<SwitchoverReport>();
+    report->id = id;
+    report->check_only = request.request.check_only;
+    report->from = durable_.active_node;
+    report->to = request.request.target;
+    report->requested_by = self();
+    report->result = Result::kUnknown;
+    const auto error = make_error(ErrorCode::kOutcomeUnknown, "no report arrived in time");
+    report->error_number = static_cast<uint32_t>(error.code);
+    report->error = error.text;
+    report->started = wall_;
+    if (!operation_ || operation_->report->id != id) store(report);
+    actions_.push_back(Answer{report});
+    requests_.erase(id);
+  }
+}
+
+}  // namespace active_master

@@ -1,0 +1,437 @@
+// The protocol, as one node lives it: a pure state machine. Everything that happens reaches it as
+// an Input with the time at which it happened; everything that it wants done leaves as an Action.
+// It has no threads, no clock, no I/O and knows nothing of MariaDB, so that the code that runs in
+// the server is the code that a simulator can play.
+//
+// rules.cc holds its transitions as one table. This class keeps the books that the rules look at.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "client/protocol/names.h"
+#include "plugin/core/durable.h"
+#include "plugin/core/errors.h"
+#include "plugin/core/messages.h"
+#include "plugin/core/types.h"
+#include "plugin/core/view.h"
+
+namespace active_master {
+
+// --- Settings
+// ---------------------------------------------------------------------------------------
+
+struct Config {
+  Identity identity;
+  std::vector<NamedAddress> peers;
+  std::string sql_address;  // of this node, as proxies shall route to it
+  std::string server_version;
+
+  Duration switchover_timeout{30'000'000};
+  Duration approach_timeout{10'000'000};
+  Duration approach_max_lag{100'000};
+  Duration pause_timeout{3'000'000};
+  Duration catch_up_timeout{3'000'000};
+  Duration resume_timeout{3'000'000};
+  Duration heartbeat_interval{500'000};
+  Duration peer_timeout{5'000'000};
+  Duration proxy_lease{10'000'000};
+};
+
+// --- Jobs: what the core asks of the server that it runs in. Each ends in one JobDone.
+// ---------------
+
+struct JobId {
+  uint64_t value = 0;
+  auto operator<=>(const JobId&) const = default;
+};
+
+// Write the state file and wait until it is on disk.
+struct PersistJob {
+  Durable durable;
+};
+// Is this server fit to hand the role over? Gives JobDone::rows and JobDone::facts.
+struct CheckLocalJob {
+  Duration longest_transaction{0};   // one that runs for longer already fails the check
+  uint32_t candidate_server_id = 0;  // 0: none
+};
+// Is this server fit to take the role from the one described? Gives JobDone::rows.
+struct CheckCandidateJob {
+  CheckRequest request;
+};
+// Gives the binlog's GTID position as JobDone::text.
+struct ReadPositionJob {};
+// Wait until the position is applied here.
+struct WaitForPositionJob {
+  std::string gtid_position;
+  Duration timeout{0};
+};
+// Let no session begin a transaction, wait until none is in one.
+struct DrainJob {
+  Duration timeout{0};
+};
+// Stop every client's writes. From its success until OpenWritesJob no client commits here.
+struct FenceJob {
+  Duration timeout{0};
+};
+// Write the handover row. Gives its GTID as JobDone::text.
+struct HandoverJob {
+  SwitchoverId id;
+  Epoch epoch;
+  NodeName from;
+  NodeName to;
+};
+// Wait until the handover row's transaction is applied, and see the row itself.
+struct CatchUpJob {
+  Epoch epoch;
+  std::string gtid;
+  Duration timeout{0};
+};
+// Lift the fence; sessions held by it go on as if nothing had happened.
+struct OpenWritesJob {};
+// Be fenced, for good; sessions still held can't go on here and are closed.
+struct StandDownJob {};
+// Record an activation in the event table: history, nothing waits for it.
+struct RecordActivationJob {
+  SwitchoverId id;
+  Epoch epoch;
+  NodeName node;
+};
+
+using Job = std::variant<PersistJob, CheckLocalJob, CheckCandidateJob, ReadPositionJob,
+                         WaitForPositionJob, DrainJob, FenceJob, HandoverJob, CatchUpJob,
+                         OpenWritesJob, StandDownJob, RecordActivationJob>;
+
+// --- Inputs
+// -----------------------------------------------------------------------------------------
+
+struct ServerStarted {};  // SQL that opens tables can run from now on
+struct LinkUp {           // messages to this peer can be sent
+  NodeName node;
+};
+struct LinkDown {
+  NodeName node;
+  std::string error;
+};
+struct ProxyConnected {
+  std::string proxy;
+  std::string ip;
+};
+struct ProxyLost {
+  std::string proxy;
+};
+struct FromNode {
+  NodeName from;  // authenticated by the session, whatever the message says
+  NodeMessage message;
+};
+struct JobDone {
+  JobId id;
+  std::string error;  // empty: it succeeded
+  std::string text;
+  std::vector<CheckRow> rows;
+  CheckRequest facts;
+};
+struct BootstrapCommand {
+  SwitchoverId id;
+};
+struct SwitchCommand {  // a statement given on this node
+  SwitchoverId id;
+  NodeName target;
+  bool check_only = false;
+};
+struct CancelCommand {
+  SwitchoverId id;
+};
+struct ServerStatus {  // read from the server now and then
+  bool read_only = false;
+  std::string gtid_position;
+};
+struct Reconfigured {
+  Config config;  // of the same identity
+};
+struct Tick {};
+struct StopCommand {};  // stopped() becomes true as soon as nothing is left half done
+
+using Input = std::variant<ServerStarted, LinkUp, LinkDown, ProxyConnected, ProxyLost, FromNode,
+                           ProxyState, JobDone, BootstrapCommand, SwitchCommand, CancelCommand,
+                           ServerStatus, Reconfigured, Tick, StopCommand>;
+
+// --- Actions
+// ----------------------------------------------------------------------------------------
+
+struct SendToNode {
+  NodeName node;
+  NodeMessage message;
+};
+struct SendToProxy {
+  std::string proxy;
+  NodeState state;
+};
+struct SendToAll {  // nodes and proxies
+  NodeState state;
+};
+struct RunJob {
+  JobId id;
+  Job job;
+};
+struct CancelJob {  // whether its JobDone still comes doesn't matter any more
+  JobId id;
+};
+struct Answer {  // to a statement given on this node
+  std::shared_ptr<const SwitchoverReport> report;
+};
+struct LogLine {
+  enum class Level { kNote, kWarning, kError } level = Level::kNote;
+  std::string text;
+};
+struct PublishView {};  // what people see has changed
+
+using Action = std::variant<SendToNode, SendToProxy, SendToAll, RunJob, CancelJob, Answer, LogLine,
+                            PublishView>;
+
+// --- The machine
+// ------------------------------------------------------------------------------------
+
+enum class State {
+  kStart,
+  kNew,
+  kBootstrapCheck,
+  kBootstrapPersist,
+  kReopen,
+  kStandby,
+  kActive,
+  // the director of a switchover
+  kCheck,
+  kApproach,
+  kIntent,
+  kPause,
+  kDrain,
+  kFence,
+  kHandover,
+  kCatchUp,
+  kGrant,
+  kGranted,
+  kResume,
+  kAbortPersist,
+  kAbortOpen,
+  // the candidate
+  kFollow,
+  kRequest,
+  kActivatePersist,
+  kActivateOpen,
+  kStopped,
+};
+inline constexpr int kStateCount = static_cast<int>(State::kStopped) + 1;
+
+const char* to_string(State state);
+Phase phase_of(State state);
+
+// What the rules see of an input.
+enum class Event {
+  kNone,
+  kAlways,  // tried after every input, until no such rule applies
+  kServerStarted,
+  kBootstrap,
+  kSwitch,
+  kCancel,
+  kJobDone,
+  kJobFailed,
+  kHigherActivation,
+  kOffer,
+  kGrantRequest,
+  kDecline,
+  kCheckReply,
+  kProbeReply,
+  kWritableStandby,
+};
+
+const char* to_string(Event event);
+
+struct Rule;
+
+class Node {
+ public:
+  // `durable` as read at start; one of another identity gives knowledge of its epoch, but no role.
+  Node(Config config, const Durable& durable);
+
+  // The actions are to be carried out in their order.
+  [[nodiscard]] std::vector<Action> handle(const Input& input, Time now, WallTime wall);
+
+  // When handle(Tick) has something to do at the latest.
+  [[nodiscard]] Time next_wakeup() const;
+
+  [[nodiscard]] std::shared_ptr<const View> view() const;
+  [[nodiscard]] State state() const { return state_; }
+  [[nodiscard]] bool stopped() const { return state_ == State::kStopped; }
+  [[nodiscard]] const Durable& durable() const { return durable_; }
+  [[nodiscard]] const Config& config() const { return config_; }
+  [[nodiscard]] Role role() const;
+  [[nodiscard]] bool fenced() const;
+
+ private:
+  friend struct Rules;  // the guards and actions of the table
+
+  struct Peer {
+    bool link_up = false;
+    bool was_up = false;
+    std::optional<Time> heard_at;
+    WallTime heard_wall = 0;
+    NodeState state;
+    std::string error;
+  };
+
+  struct Proxy {
+    std::string ip;
+    bool connected = false;
+    Time heard_at;
+    WallTime heard_wall = 0;
+    ProxyState state;
+  };
+
+  // The switchover that this node directs.
+  struct Operation {
+    std::shared_ptr<SwitchoverReport> report;
+    Time deadline;
+    Time phase_since;
+    std::optional<Time> paused_at;
+    uint32_t probe = 0;
+    Time probe_sent;
+    std::string gtid;
+    Error failure;  // why it is being undone
+    std::string exceptions;
+  };
+
+  // A statement given on this node that waits for its answer.
+  struct Request {
+    Time deadline;
+    NodeName sent_to;  // empty: this node directs it
+    SwitchRequest request;
+  };
+
+  // A job that this node runs for a peer.
+  struct Errand {
+    NodeName from;
+    SwitchoverId id;
+    uint32_t probe = 0;
+    bool is_probe = false;
+  };
+
+  // Each takes an input into the books and says what the rules shall see of it.
+  Event absorb(const ServerStarted& input);
+  Event absorb(const LinkUp& input);
+  Event absorb(const LinkDown& input);
+  Event absorb(const ProxyConnected& input);
+  Event absorb(const ProxyLost& input);
+  Event absorb(const FromNode& input);
+  Event absorb(const ProxyState& input);
+  Event absorb(const JobDone& input);
+  Event absorb(const BootstrapCommand& input);
+  Event absorb(const SwitchCommand& input);
+  Event absorb(const CancelCommand& input);
+  Event absorb(const ServerStatus& input);
+  Event absorb(const Reconfigured& input);
+  Event absorb(const Tick& input);
+  Event absorb(const StopCommand& input);
+
+  Event receive(const NodeName& from, const NodeState& message);
+  Event receive(const NodeName& from, const SwitchRequest& message);
+  Event receive(const NodeName& from, const CancelRequest& message);
+  Event receive(const NodeName& from, const CheckRequest& message);
+  Event receive(const NodeName& from, const CheckReply& message);
+  Event receive(const NodeName& from, const Probe& message);
+  Event receive(const NodeName& from, const ProbeReply& message);
+  Event receive(const NodeName& from, const Offer& message);
+  Event receive(const NodeName& from, const GrantRequest& message);
+  Event receive(const NodeName& from, const Decline& message);
+  Event receive(const NodeName& from, const SwitchoverReport& message);
+
+  bool fire(Event event);
+  void enter(State next, const Rule& rule);
+
+  void run(Job job);           // awaited: its JobDone reaches the rules
+  void persist(Durable next);  // awaited; `next` becomes durable() when it is on disk
+  JobId run_aside(Job job);    // not awaited
+  void cancel_job();
+  void send(const NodeName& to, NodeMessage message) {
+    actions_.push_back(SendToNode{to, std::move(message)});
+  }
+  void log(LogLine::Level level, std::string text);
+
+  [[nodiscard]] bool linked(const NodeName& node) const;
+  [[nodiscard]] bool knows(const NodeName& node) const;
+  [[nodiscard]] Epoch known_epoch() const { return durable_.epoch; }
+  [[nodiscard]] const NodeName& self() const { return config_.identity.node; }
+  [[nodiscard]] NodeState node_state() const;
+  [[nodiscard]] Offer offer() const;
+  [[nodiscard]] Error refusal(const SwitchRequest& request) const;
+  [[nodiscard]] std::string proxies_not(bool holding) const;
+  void adopt(const Activation& activation);
+  void forget_expired_proxies();
+
+  void begin_phase(Phase phase);
+  void finish(Result result, Error error);  // by value: it may be the operation's own
+  void store(std::shared_ptr<const SwitchoverReport> report);
+  void answer(SwitchoverId id);
+  void refuse(const SwitchRequest& request, const Error& error);
+  void send_heartbeat();
+  void expire_requests();
+
+  Config config_;
+  Durable durable_;
+  Durable next_durable_;                  // what the awaited PersistJob writes
+  std::optional<Activation> activation_;  // highest known; this node's own only once it is open
+  State state_ = State::kStart;
+  WallTime since_ = 0;
+  std::string last_error_;
+
+  std::map<NodeName, Peer> peers_;
+  std::map<std::string, Proxy> proxies_;
+  std::map<SwitchoverId, Request> requests_;
+  std::map<JobId, Errand> errands_;
+  std::optional<Operation> operation_;
+  std::optional<Offer> offer_;  // that this node follows as candidate
+  std::optional<SwitchoverId> bootstrap_;
+  ServerStatus server_;
+  bool stopping_ = false;
+
+  uint64_t last_job_ = 0;
+  std::optional<JobId> awaited_;
+  std::optional<Job> awaited_job_;  // kept for a state that only goes forward and must try again
+  Time retry_at_ = kNever;
+  Time phase_deadline_ = kNever;
+  Time heartbeat_at_{};
+
+  std::deque<std::shared_ptr<const SwitchoverReport>> history_;
+  std::deque<std::shared_ptr<const EventView>> events_;
+  uint64_t last_event_ = 0;
+  uint64_t done_ = 0;
+  uint64_t aborted_ = 0;
+  Duration last_write_pause_{0};
+
+  // The input at hand, for the guards and actions of the rules.
+  Time now_;
+  WallTime wall_ = 0;
+  const JobDone* job_ = nullptr;
+  std::optional<SwitchRequest> request_;
+  const Offer* offered_ = nullptr;
+  const Activation* heard_activation_ = nullptr;
+  const CheckReply* check_reply_ = nullptr;
+  const ProbeReply* probe_reply_ = nullptr;
+  const Decline* decline_ = nullptr;
+  const GrantRequest* grant_request_ = nullptr;
+  std::optional<SwitchoverId> cancel_;
+  NodeName from_;
+  bool dirty_ = false;  // what the others should know has changed
+  bool view_changed_ = false;
+  std::vector<Action> actions_;
+};
+
+// The table of rules as docs/protocol.md shows it.
+[[nodiscard]] std::string rules_as_markdown();
+
+}  // namespace active_master

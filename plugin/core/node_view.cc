@@ -1,0 +1,161 @@
+// What people see of a node.
+
+#include "plugin/core/node.h"
+
+namespace active_master {
+
+const char* to_string(State state) {
+  switch (state) {
+    case State::kStart:
+      return "START";
+    case State::kNew:
+      return "NEW";
+    case State::kBootstrapCheck:
+      return "BOOTSTRAP_CHECK";
+    case State::kBootstrapPersist:
+      return "BOOTSTRAP_PERSIST";
+    case State::kReopen:
+      return "REOPEN";
+    case State::kStandby:
+      return "STANDBY";
+    case State::kActive:
+      return "ACTIVE";
+    case State::kCheck:
+      return "CHECK";
+    case State::kApproach:
+      return "APPROACH";
+    case State::kIntent:
+      return "INTENT";
+    case State::kPause:
+      return "PAUSE";
+    case State::kDrain:
+      return "DRAIN";
+    case State::kFence:
+      return "FENCE";
+    case State::kHandover:
+      return "HANDOVER";
+    case State::kCatchUp:
+      return "CATCH_UP";
+    case State::kGrant:
+      return "GRANT";
+    case State::kGranted:
+      return "GRANTED";
+    case State::kResume:
+      return "RESUME";
+    case State::kAbortPersist:
+      return "ABORT_PERSIST";
+    case State::kAbortOpen:
+      return "ABORT_OPEN";
+    case State::kFollow:
+      return "FOLLOW";
+    case State::kRequest:
+      return "REQUEST";
+    case State::kActivatePersist:
+      return "ACTIVATE_PERSIST";
+    case State::kActivateOpen:
+      return "ACTIVATE_OPEN";
+    case State::kStopped:
+      return "STOPPED";
+  }
+  return "?";
+}
+
+const char* to_string(Event event) {
+  switch (event) {
+    case Event::kNone:
+      return "-";
+    case Event::kAlways:
+      return "(always)";
+    case Event::kServerStarted:
+      return "server started";
+    case Event::kBootstrap:
+      return "bootstrap()";
+    case Event::kSwitch:
+      return "switchover or check asked for";
+    case Event::kCancel:
+      return "cancel";
+    case Event::kJobDone:
+      return "job done";
+    case Event::kJobFailed:
+      return "job failed";
+    case Event::kHigherActivation:
+      return "higher activation heard";
+    case Event::kOffer:
+      return "Offer";
+    case Event::kGrantRequest:
+      return "GrantRequest";
+    case Event::kDecline:
+      return "Decline";
+    case Event::kCheckReply:
+      return "CheckReply";
+    case Event::kProbeReply:
+      return "ProbeReply";
+    case Event::kWritableStandby:
+      return "read_only found off";
+  }
+  return "?";
+}
+
+// --------------------------------------------------------------------------------
+
+std::shared_ptr<const View> Node::view() const {
+  auto view = std::make_shared<View>();
+  view->node = self();
+  view->cluster = config_.identity.cluster;
+  view->role = role();
+  view->epoch = known_epoch();
+  view->activation = activation_;
+  view->phase = phase_of(state_);
+  view->switchover = operation_ ? operation_->report->id : offer_ ? offer_->id : SwitchoverId{};
+  view->state = to_string(state_);
+  view->fenced = fenced();
+  view->read_only = server_.read_only;
+  view->sql_address = config_.sql_address;
+  view->gtid_position = server_.gtid_position;
+  view->since = since_;
+  view->last_error = last_error_;
+
+  const NodeState own = node_state();
+  view->nodes.push_back({self(), std::nullopt, "SELF", own.role, own.epoch, own.sql_address,
+                         own.fenced, own.read_only, own.gtid_position, own.server_id,
+                         own.server_version, wall_, last_error_});
+  for (const auto& peer : config_.peers) {
+    const auto it = peers_.find(peer.name);
+    if (it == peers_.end()) continue;
+    const auto& [name, p] = *it;
+    NodeView node;
+    node.name = name;
+    node.address = peer.address.to_string();
+    node.link = linked(name) ? "CONNECTED" : p.was_up ? "LOST" : "CONNECTING";
+    node.role = p.state.role;
+    node.epoch = p.state.epoch;
+    node.sql_address = p.state.sql_address;
+    node.fenced = p.state.fenced;
+    node.read_only = p.state.read_only;
+    node.gtid_position = p.state.gtid_position;
+    node.server_id = p.state.server_id;
+    node.server_version = p.state.server_version;
+    if (p.heard_at) node.last_seen = p.heard_wall;
+    node.last_error = p.error;
+    view->nodes.push_back(std::move(node));
+  }
+  for (const auto& [name, p] : proxies_) {
+    view->proxies.push_back(
+        {name, p.ip, p.state.holding, p.connected, p.state.driver, p.state.epoch, p.state.node,
+         p.state.holding ? p.state.switchover : SwitchoverId{}, p.heard_wall, p.state.last_error});
+  }
+  view->switchovers.assign(history_.begin(), history_.end());
+  if (operation_) {
+    auto running = std::make_shared<SwitchoverReport>(*operation_->report);
+    const Phase phase = phase_of(state_);
+    if (phase != Phase::kNone) running->phases.push_back({phase, now_ - operation_->phase_since});
+    view->switchovers.push_back(std::move(running));
+  }
+  view->events.assign(events_.begin(), events_.end());
+  view->switchovers_done = done_;
+  view->switchovers_aborted = aborted_;
+  view->last_write_pause = last_write_pause_;
+  return view;
+}
+
+}  // namespace active_master

@@ -1,0 +1,683 @@
+// Every transition of a node. Read it from top to bottom: start, bootstrap, the director of a
+// switchover, its way back, the candidate, standing down, stop.
+#include "plugin/core/rules.h"
+
+namespace active_master {
+
+namespace {
+
+// A director in these has changed nothing yet that outlives it.
+constexpr States kHarmless{State::kCheck, State::kApproach};
+// A director in these may have stopped traffic, but has not granted the role.
+constexpr States kUndoable{State::kIntent, State::kPause,    State::kDrain,
+                           State::kFence,  State::kHandover, State::kCatchUp};
+// These only go forward: a job that fails is tried again.
+constexpr States kForward{State::kReopen, State::kAbortPersist, State::kAbortOpen,
+                          State::kActivatePersist, State::kActivateOpen};
+constexpr States kResting{State::kStart,   State::kNew,    State::kStandby, State::kActive,
+                          State::kGranted, State::kFollow, State::kRequest};
+
+constexpr Duration kNoLimit{std::chrono::hours(24 * 365)};
+constexpr Duration kJobMargin{500'000};
+constexpr Duration kRetryInterval{1'000'000};  // a failed local step is rarely mended sooner
+
+}  // namespace
+
+// Guards and actions. Each is a few words of the table made exact.
+struct Rules {
+  // --- guards ---
+  static bool fresh(const Node& n) {
+    return n.durable_.role == Role::kNew && n.durable_.epoch == Epoch{};
+  }
+  static bool grant_outstanding(const Node& n) {
+    return n.durable_.grant && n.durable_.grant->epoch > n.known_epoch();
+  }
+  static bool was_active_with_intent(const Node& n) {
+    return n.durable_.role == Role::kActive && n.durable_.intent;
+  }
+  static bool was_active(const Node& n) { return n.durable_.role == Role::kActive; }
+  static std::string peers_not_ready(const Node& n) {
+    std::string names;
+    for (const auto& peer : n.config_.peers) {
+      if (n.linked(peer.name)) continue;
+      names += (names.empty() ? "" : ", ") + peer.name;
+    }
+    return names;
+  }
+  static bool peers_missing(const Node& n) { return !peers_not_ready(n).empty(); }
+  static bool checks_failed(const Node& n) {
+    for (const auto& row : n.job_->rows) {
+      if (row.verdict == Verdict::kFailed) return true;
+    }
+    return false;
+  }
+  static bool refused(const Node& n) { return static_cast<bool>(n.refusal(*n.request_)); }
+  static bool only_check(const Node& n) { return n.operation_->report->check_only; }
+  static bool any_failed(const Node& n) {
+    for (const auto& row : n.check_reply_->rows) {
+      if (row.verdict == Verdict::kFailed) return true;
+    }
+    for (const auto& row : n.operation_->report->checks) {
+      if (row.verdict == Verdict::kFailed) return true;
+    }
+    return false;
+  }
+  static bool probe_quick(const Node& n) {
+    return n.probe_reply_->reached &&
+           n.now_ - n.operation_->probe_sent <= n.config_.approach_max_lag;
+  }
+  static bool all_hold(const Node& n) { return n.proxies_not(true).empty(); }
+  static bool all_open(const Node& n) { return n.proxies_not(false).empty(); }
+  static bool phase_expired(const Node& n) { return n.now_ >= n.phase_deadline_ && !has_failed(n); }
+  static bool operation_expired(const Node& n) {
+    return n.now_ >= n.operation_->deadline && !has_failed(n);
+  }
+  static bool candidate_lost(const Node& n) {
+    return !has_failed(n) && !n.linked(n.operation_->report->to);
+  }
+  static bool has_failed(const Node& n) { return static_cast<bool>(n.operation_->failure); }
+  static bool cancel_is_ours(const Node& n) {
+    return n.operation_ && n.cancel_ == n.operation_->report->id && !has_failed(n);
+  }
+  static bool grant_asked(const Node& n) {
+    return n.grant_request_->id == n.operation_->report->id &&
+           n.grant_request_->epoch == n.operation_->report->epoch &&
+           n.from_ == n.operation_->report->to && !has_failed(n);
+  }
+  static bool granted_to_sender(const Node& n) {
+    return n.durable_.grant && n.durable_.grant->epoch == n.grant_request_->epoch &&
+           n.durable_.grant->candidate == n.from_;
+  }
+  static bool declined(const Node& n) {
+    return n.decline_->id == n.operation_->report->id && n.from_ == n.operation_->report->to &&
+           n.decline_->epoch == n.operation_->report->epoch && !has_failed(n);
+  }
+  static bool directs(const Node& n) { return n.operation_.has_value(); }
+  static bool no_failure_yet(const Node& n) { return !has_failed(n); }
+  static bool retry_due(const Node& n) { return n.now_ >= n.retry_at_; }
+  static bool stopping(const Node& n) { return n.stopping_; }
+  static bool stopping_unfailed(const Node& n) { return n.stopping_ && !has_failed(n); }
+
+  // The offer comes from the node that holds the epoch that this node knows, and leads beyond it.
+  static bool offer_for_us(const Node& n) {
+    return n.offered_->candidate == n.self() && n.offered_->epoch > n.known_epoch() &&
+           n.from_ == n.durable_.active_node;
+  }
+  static bool newer_offer(const Node& n) {
+    return offer_for_us(n) && n.offered_->epoch > n.offer_->epoch;
+  }
+  static bool same_offer(const Node& n) {
+    return offer_for_us(n) && n.offered_->epoch == n.offer_->epoch;
+  }
+  static bool same_offer_granted(const Node& n) { return same_offer(n) && n.offered_->granted; }
+  static bool offer_granted(const Node& n) { return n.offer_->granted; }
+
+  // --- actions: start and bootstrap ---
+  static void stand_down(Node& n) { n.run_aside(StandDownJob{}); }
+  static void open_writes(Node& n) { n.run(OpenWritesJob{}); }
+  static void refuse_bootstrap_known(Node& n) {
+    refuse_bootstrap(n, make_error(ErrorCode::kAlreadyBootstrapped,
+                                   "node " + n.durable_.active_node + " is active in epoch " +
+                                       std::to_string(n.known_epoch().value)));
+  }
+  static void refuse_bootstrap_peers(Node& n) {
+    refuse_bootstrap(n,
+                     make_error(ErrorCode::kPeersNotReady, "not connected: " + peers_not_ready(n)));
+  }
+  static void refuse_bootstrap_busy(Node& n) {
+    refuse_bootstrap(n, make_error(ErrorCode::kBusy,
+                                   "this node is in state " + std::string(to_string(n.state_))));
+  }
+  static void refuse_bootstrap(Node& n, const Error& error) {
+    n.refuse({*n.bootstrap_, n.self(), n.self(), false}, error);
+    n.bootstrap_.reset();
+  }
+  static void check_local_for_bootstrap(Node& n) { n.run(CheckLocalJob{kNoLimit, 0}); }
+  static void fail_bootstrap_check(Node& n) {
+    std::string what;
+    for (const auto& row : n.job_->rows) {
+      if (row.verdict == Verdict::kFailed && what.empty())
+        what = row.detail + " (" + row.remedy + ")";
+    }
+    refuse_bootstrap(n, make_error(ErrorCode::kCheckFailed, what));
+  }
+  static void fail_bootstrap_job(Node& n) {
+    refuse_bootstrap(n, make_error(ErrorCode::kStepFailed, n.job_->error));
+  }
+  static void persist_bootstrap(Node& n) { persist_active(n, Epoch{1}); }
+  static void persist_active(Node& n, Epoch epoch) {
+    Durable next = n.durable_;
+    next.role = Role::kActive;
+    next.epoch = epoch;
+    next.active_node = n.self();
+    next.active_address = n.config_.sql_address;
+    next.intent.reset();
+    next.grant.reset();
+    n.persist(std::move(next));
+  }
+  static void become_active(Node& n) {
+    SwitchoverId id;
+    if (n.operation_) id = n.operation_->report->id;
+    if (n.offer_) id = n.offer_->id;
+    if (n.bootstrap_) id = *n.bootstrap_;
+    n.offer_.reset();
+    n.activation_ = Activation{n.known_epoch(), n.self(), n.config_.sql_address, id};
+    n.dirty_ = true;
+    n.last_error_.clear();
+    n.run_aside(RecordActivationJob{id, n.known_epoch(), n.self()});
+    if (n.bootstrap_) {
+      auto report = std::make_shared<SwitchoverReport>();
+      report->id = *n.bootstrap_;
+      report->epoch = n.known_epoch();
+      report->from = report->to = report->requested_by = n.self();
+      report->result = Result::kDone;
+      report->started = n.wall_;
+      n.bootstrap_.reset();
+      n.store(report);
+      n.answer(report->id);
+    }
+  }
+  static void retry_later(Node& n) {
+    n.last_error_ = n.job_->error;
+    n.retry_at_ = n.now_ + kRetryInterval;
+  }
+  static void retry(Node& n) {
+    n.retry_at_ = kNever;
+    n.run(Job(*n.awaited_job_));
+  }
+
+  // --- actions: director ---
+  static void refuse(Node& n) { n.refuse(*n.request_, n.refusal(*n.request_)); }
+  static void begin(Node& n) {
+    auto& operation = n.operation_.emplace(Node::Operation());
+    operation.report = std::make_shared<SwitchoverReport>();
+    operation.report->id = n.request_->id;
+    operation.report->check_only = n.request_->check_only;
+    operation.report->from = n.self();
+    operation.report->to = n.request_->target;
+    operation.report->requested_by = n.request_->requested_by;
+    operation.report->started = n.wall_;
+    operation.deadline = n.now_ + n.config_.switchover_timeout;
+    operation.phase_since = n.now_;
+    n.phase_deadline_ = n.now_ + n.config_.peer_timeout;
+    n.run(CheckLocalJob{n.config_.pause_timeout, n.peers_[n.request_->target].state.server_id});
+  }
+  static void add_checks(Node& n, const NodeName& node, const std::vector<CheckRow>& rows) {
+    auto& checks = n.operation_->report->checks;
+    checks.insert(checks.end(), rows.begin(), rows.end());
+    for (auto& row : checks) {
+      if (row.node.empty()) row.node = node;
+    }
+  }
+  static void ask_candidate(Node& n) {
+    add_checks(n, n.self(), n.job_->rows);
+    CheckRequest request = n.job_->facts;
+    request.id = n.operation_->report->id;
+    n.send(n.operation_->report->to, std::move(request));
+  }
+  static void note_checks(Node& n) {
+    auto& checks = n.operation_->report->checks;
+    add_checks(n, n.operation_->report->to, n.check_reply_->rows);
+    if (const auto missing = lost_proxies(n); !missing.empty()) {
+      checks.push_back({n.self(), "proxies", Verdict::kFailed, "lost: " + missing,
+                        "connect them, or wait until active_master_proxy_lease has run out"});
+    } else {
+      checks.push_back({n.self(), "proxies", Verdict::kOk,
+                        std::to_string(n.proxies_.size()) + " connected", ""});
+    }
+  }
+  static std::string lost_proxies(const Node& n) {
+    std::string names;
+    for (const auto& [name, proxy] : n.proxies_) {
+      if (!proxy.connected) names += (names.empty() ? "" : ", ") + name;
+    }
+    return names;
+  }
+  static void finish_check(Node& n) {
+    note_checks(n);
+    n.finish(Result::kDone, {});
+  }
+  static void finish_check_failed(Node& n) {
+    note_checks(n);
+    refuse_by_checks(n);
+  }
+  static void refuse_by_checks(Node& n) {
+    std::string what = "a check failed";
+    for (const auto& row : n.operation_->report->checks) {
+      if (row.verdict != Verdict::kFailed) continue;
+      what = row.node + ", " + row.check + ": " + row.detail + " (" + row.remedy + ")";
+      break;
+    }
+    n.finish(Result::kRefused, make_error(ErrorCode::kCheckFailed, what));
+  }
+  static bool proxies_lost(const Node& n) { return !lost_proxies(n).empty(); }
+  static void begin_approach(Node& n) {
+    note_checks(n);
+    n.phase_deadline_ = n.now_ + n.config_.approach_timeout;
+    n.run(ReadPositionJob{});
+  }
+  static void send_probe(Node& n) {
+    auto& operation = *n.operation_;
+    operation.probe_sent = n.now_;
+    n.send(operation.report->to, Probe{operation.report->id, ++operation.probe, n.job_->text,
+                                       n.config_.approach_timeout});
+  }
+  static void read_position(Node& n) { n.run(ReadPositionJob{}); }
+  static void persist_intent(Node& n) {
+    auto& report = *n.operation_->report;
+    report.epoch = n.known_epoch().next();
+    n.phase_deadline_ = n.now_ + n.config_.pause_timeout;
+    Durable next = n.durable_;
+    next.intent = Intent{report.id, report.epoch, report.to};
+    n.persist(std::move(next));
+  }
+  static void pause(Node& n) {
+    n.operation_->paused_at = n.now_;
+    n.phase_deadline_ = n.now_ + n.config_.pause_timeout;
+    n.dirty_ = true;
+  }
+  // The job knows who keeps it waiting, so it gets the time and the core's own limit lies behind
+  // it.
+  static void drain(Node& n) {
+    n.run(DrainJob{std::max(n.phase_deadline_ - n.now_, Duration{0})});
+    n.phase_deadline_ = n.phase_deadline_ + kJobMargin;
+  }
+  static void fence(Node& n) {
+    n.phase_deadline_ = n.now_ + n.config_.catch_up_timeout + kJobMargin;
+    n.run(FenceJob{n.config_.catch_up_timeout});
+  }
+  static void write_handover(Node& n) {
+    const auto& report = *n.operation_->report;
+    n.run(HandoverJob{report.id, report.epoch, report.from, report.to});
+  }
+  static void send_offer(Node& n) {
+    n.operation_->gtid = n.job_->text;
+    n.send(n.operation_->report->to, n.offer());
+  }
+  static void persist_grant(Node& n) {
+    const auto& report = *n.operation_->report;
+    Durable next = n.durable_;
+    next.role = Role::kStandby;
+    next.intent.reset();
+    next.grant = Grant{report.id, report.epoch, report.to, n.operation_->gtid};
+    n.phase_deadline_ = kNever;
+    n.persist(std::move(next));
+  }
+  static void give_grant(Node& n) {
+    n.send(n.durable_.grant->candidate, n.offer());
+    n.dirty_ = true;
+  }
+  static void resend_grant(Node& n) { n.send(n.from_, n.offer()); }
+  static void tell_state(Node& n) { n.send(n.from_, n.node_state()); }
+  static void note_activation(Node& n) {
+    auto& operation = *n.operation_;
+    n.last_write_pause_ = n.now_ - *operation.paused_at;
+    operation.report->write_pause = n.last_write_pause_;
+    n.phase_deadline_ = n.now_ + n.config_.resume_timeout;
+    adopt(n);
+    n.run_aside(StandDownJob{});
+  }
+  static void finish_done(Node& n) { n.finish(Result::kDone, {}); }
+  static void finish_with_exceptions(Node& n) {
+    n.operation_->exceptions = "not open again yet: " + n.proxies_not(false);
+    n.finish(Result::kDone, {});
+  }
+
+  // --- actions: the way back ---
+  static void fail(Node& n, ErrorCode code, const std::string& what) {
+    n.operation_->failure = make_error(code, what);
+    n.dirty_ = true;
+  }
+  static void fail_cancelled(Node& n) {
+    fail(n, ErrorCode::kCancelled, "the switchover was cancelled");
+  }
+  static void fail_candidate_lost(Node& n) {
+    fail(n, ErrorCode::kCandidateUnreachable,
+         "node " + n.operation_->report->to + " is not connected");
+  }
+  static void fail_timeout(Node& n) {
+    fail(n, ErrorCode::kTimeout, std::string("in phase ") + to_string(phase_of(n.state_)));
+  }
+  static void fail_phase(Node& n) {
+    const std::string& candidate = n.operation_->report->to;
+    switch (n.state_) {
+      case State::kCheck:
+        return fail(n, ErrorCode::kCandidateUnreachable,
+                    "node " + candidate + " did not answer the check");
+      case State::kApproach:
+        return fail(n, ErrorCode::kCandidateLags,
+                    "node " + candidate + " lags by more than active_master_approach_max_lag");
+      case State::kPause:
+        return fail(n, ErrorCode::kProxiesDidNotHold, "waiting for " + n.proxies_not(true));
+      case State::kDrain:
+        return fail(n, ErrorCode::kDrainTimeout, "transactions are still running");
+      default:
+        return fail(
+            n, ErrorCode::kCatchUpTimeout,
+            std::string("in phase ") + to_string(phase_of(n.state_)) + ", candidate " + candidate);
+    }
+  }
+  static void fail_job(Node& n) {
+    const auto code = n.state_ == State::kDrain ? ErrorCode::kDrainTimeout : ErrorCode::kStepFailed;
+    fail(n, code, std::string("in phase ") + to_string(phase_of(n.state_)) + ": " + n.job_->error);
+  }
+  static void fail_declined(Node& n) {
+    fail(n, ErrorCode::kCatchUpTimeout, "node " + n.from_ + " says: " + n.decline_->error);
+  }
+  static void fail_stopping(Node& n) {
+    fail(n, ErrorCode::kStopping, "the plugin of the active master is being stopped");
+  }
+  static void give_up(Node& n) {
+    n.cancel_job();
+    n.finish(Result::kRefused, n.operation_->failure);
+  }
+  // The failed epoch is burnt, whatever the candidate knows of it: this node goes on in the one
+  // above.
+  static void undo(Node& n) {
+    n.cancel_job();
+    persist_active(n, n.operation_->report->epoch.next());
+  }
+  static void undo_after_failed_grant(Node& n) {
+    fail_job(n);
+    undo(n);
+  }
+  static void undo_after_restart(Node& n) { persist_active(n, n.durable_.intent->epoch.next()); }
+  static void become_active_again(Node& n) {
+    become_active(n);
+    if (!n.operation_) return;  // undone after a restart
+    if (n.operation_->paused_at) {
+      n.last_write_pause_ = n.now_ - *n.operation_->paused_at;
+      n.operation_->report->write_pause = n.last_write_pause_;
+    }
+    n.finish(Result::kAborted, n.operation_->failure);
+  }
+
+  // --- actions: candidate ---
+  static void follow(Node& n) {
+    n.cancel_job();
+    n.offer_ = *n.offered_;
+    n.run(CatchUpJob{n.offer_->epoch, n.offer_->gtid, n.offer_->remaining});
+  }
+  static void note_grant(Node& n) { n.offer_->granted = n.offer_->granted || n.offered_->granted; }
+  static void request_grant(Node& n) {
+    n.send(n.durable_.active_node, GrantRequest{n.offer_->id, n.offer_->epoch});
+  }
+  static void decline(Node& n) {
+    n.send(n.durable_.active_node, Decline{n.offer_->id, n.offer_->epoch, n.job_->error});
+    n.last_error_ = n.job_->error;
+    n.offer_.reset();
+  }
+  static void persist_activation(Node& n) { persist_active(n, n.offer_->epoch); }
+
+  // --- actions: standing down ---
+  static void adopt(Node& n) { n.adopt(*n.heard_activation_); }
+  static void drop_candidacy(Node& n) {
+    n.cancel_job();
+    n.offer_.reset();
+    adopt(n);
+  }
+  static void be_superseded(Node& n) {
+    n.cancel_job();
+    if (n.operation_) {
+      n.finish(Result::kAborted,
+               make_error(ErrorCode::kSuperseded,
+                          "node " + n.heard_activation_->node + " is active in epoch " +
+                              std::to_string(n.heard_activation_->epoch.value)));
+    }
+    n.offer_.reset();
+    adopt(n);
+    n.run_aside(StandDownJob{});
+  }
+  static void stand_down_on_peer(Node& n) {
+    adopt(n);
+    n.run_aside(StandDownJob{});
+  }
+  static void stop(Node& n) { n.cancel_job(); }
+  static void finish_and_stop(Node& n) {
+    finish_with_exceptions(n);
+    n.cancel_job();
+  }
+
+  static Phase phase_of(State state);
+};
+
+namespace {
+
+using S = State;
+using E = Event;
+constexpr bool kStays = true;
+constexpr bool kMoves = false;
+
+// clang-format off
+const Rule kRules[] = {
+// --- start: every node starts fenced and finds out what it is ---
+{100, States(S::kStart), E::kServerStarted, "never bootstrapped", Rules::fresh,
+  "", nullptr, S::kNew, kMoves, "not bootstrapped: nothing is changed on this server"},
+{101, States(S::kStart), E::kServerStarted, "a grant is outstanding", Rules::grant_outstanding,
+  "stand down", Rules::stand_down, S::kGranted, kMoves, "the role was given away before the restart: wait for the candidate"},
+{102, States(S::kStart), E::kServerStarted, "was active, with an intent", Rules::was_active_with_intent,
+  "persist the epoch above the intent", Rules::undo_after_restart, S::kAbortPersist, kMoves, "restarted in the middle of a switchover that was not granted: undo it"},
+{103, States(S::kStart), E::kServerStarted, "was active", Rules::was_active,
+  "open writes", Rules::open_writes, S::kReopen, kMoves, "restarted as the active master: only its own grant could have raised the epoch"},
+{104, States(S::kStart), E::kServerStarted, "", nullptr,
+  "stand down", Rules::stand_down, S::kStandby, kMoves, "restarted as a standby"},
+{105, States(S::kReopen), E::kJobDone, "", nullptr,
+  "announce the activation", Rules::become_active, S::kActive, kMoves, "writes are open"},
+
+// --- bootstrap: once in the life of a cluster ---
+{110, States(S::kNew), E::kBootstrap, "a configured peer is not connected", Rules::peers_missing,
+  "refuse", Rules::refuse_bootstrap_peers, S::kNew, kStays, "bootstrap refused: it must be known that no peer was bootstrapped before"},
+{111, States(S::kNew), E::kBootstrap, "", nullptr,
+  "check this server", Rules::check_local_for_bootstrap, S::kBootstrapCheck, kMoves, "bootstrap asked for"},
+{112, States(S::kBootstrapCheck), E::kJobDone, "a check failed", Rules::checks_failed,
+  "refuse", Rules::fail_bootstrap_check, S::kNew, kMoves, "bootstrap refused by a check"},
+{113, States(S::kBootstrapCheck), E::kJobDone, "", nullptr,
+  "persist: active in epoch 1", Rules::persist_bootstrap, S::kBootstrapPersist, kMoves, "fit to be the first active master"},
+{114, States(S::kBootstrapPersist), E::kJobDone, "", nullptr,
+  "open writes", Rules::open_writes, S::kReopen, kMoves, "epoch 1 is durable"},
+{115, States(S::kBootstrapCheck, S::kBootstrapPersist), E::kJobFailed, "", nullptr,
+  "refuse", Rules::fail_bootstrap_job, S::kNew, kMoves, "bootstrap failed"},
+{116, States(S::kStandby, S::kActive, S::kGranted), E::kBootstrap, "", nullptr,
+  "refuse", Rules::refuse_bootstrap_known, S::kNew, kStays, "bootstrap refused: the cluster has an active master"},
+{117, States(S::kStart, S::kBootstrapCheck, S::kBootstrapPersist, S::kReopen, S::kFollow, S::kRequest, S::kActivatePersist, S::kActivateOpen, S::kResume, S::kAbortPersist, S::kAbortOpen, S::kGrant) | kHarmless | kUndoable, E::kBootstrap, "", nullptr,
+  "refuse", Rules::refuse_bootstrap_busy, S::kNew, kStays, "bootstrap refused: the node is busy"},
+{118, States(S::kNew, S::kBootstrapCheck), E::kHigherActivation, "", nullptr,
+  "adopt it, stand down", Rules::be_superseded, S::kStandby, kMoves, "the cluster has an active master: this node is a standby"},
+
+// --- the director of a switchover ---
+{200, States(S::kActive), E::kSwitch, "not possible", Rules::refused,
+  "refuse", Rules::refuse, S::kActive, kStays, "switchover refused"},
+{201, States(S::kActive), E::kSwitch, "", nullptr,
+  "check this server", Rules::begin, S::kCheck, kMoves, "switchover asked for"},
+{202, kHarmless | kUndoable | States(S::kGrant, S::kGranted, S::kResume, S::kAbortPersist, S::kAbortOpen), E::kSwitch, "", nullptr,
+  "refuse", Rules::refuse, S::kActive, kStays, "switchover refused: another one is running"},
+{203, States(S::kCheck), E::kJobDone, "", nullptr,
+  "ask the candidate to check itself", Rules::ask_candidate, S::kCheck, kStays, "the active master is checked"},
+{204, States(S::kCheck), E::kCheckReply, "only a check was asked for", Rules::only_check,
+  "report", Rules::finish_check, S::kActive, kMoves, "check finished"},
+{205, States(S::kCheck), E::kCheckReply, "a check failed", Rules::any_failed,
+  "refuse", Rules::finish_check_failed, S::kActive, kMoves, "switchover refused by a check"},
+{206, States(S::kCheck), E::kCheckReply, "a proxy is lost, its lease not run out", Rules::proxies_lost,
+  "refuse", Rules::finish_check_failed, S::kActive, kMoves, "switchover refused: a proxy is lost"},
+{207, States(S::kCheck), E::kCheckReply, "", nullptr,
+  "read the position", Rules::begin_approach, S::kApproach, kMoves, "all checks passed"},
+{208, States(S::kApproach), E::kJobDone, "", nullptr,
+  "probe the candidate with it", Rules::send_probe, S::kApproach, kStays, "measuring the candidate's lag"},
+{209, States(S::kApproach), E::kProbeReply, "the candidate is close", Rules::probe_quick,
+  "persist the intent", Rules::persist_intent, S::kIntent, kMoves, "the candidate's lag is small"},
+{210, States(S::kApproach), E::kProbeReply, "", nullptr,
+  "read the position again", Rules::read_position, S::kApproach, kStays, "the candidate lags: measure again"},
+{211, States(S::kIntent), E::kJobDone, "", nullptr,
+  "tell every proxy to hold", Rules::pause, S::kPause, kMoves, "the intent is durable: a restarted director will undo"},
+{212, States(S::kPause), E::kAlways, "every proxy holds", Rules::all_hold,
+  "hold and drain at this server", Rules::drain, S::kDrain, kMoves, "every proxy holds its traffic"},
+{213, States(S::kDrain), E::kJobDone, "", nullptr,
+  "fence", Rules::fence, S::kFence, kMoves, "no transaction is running"},
+{214, States(S::kFence), E::kJobDone, "", nullptr,
+  "write the handover row", Rules::write_handover, S::kHandover, kMoves, "no client can write"},
+{215, States(S::kHandover), E::kJobDone, "", nullptr,
+  "offer the role", Rules::send_offer, S::kCatchUp, kMoves, "the handover row is the last transaction of the epoch"},
+{216, States(S::kCatchUp), E::kGrantRequest, "from the candidate, for this offer", Rules::grant_asked,
+  "persist the grant", Rules::persist_grant, S::kGrant, kMoves, "the candidate has everything"},
+{217, States(S::kGrant), E::kJobDone, "", nullptr,
+  "send the grant", Rules::give_grant, S::kGranted, kMoves, "the grant is durable: from here only the candidate goes on"},
+{218, States(S::kGranted, S::kResume, S::kStandby), E::kGrantRequest, "granted to the sender", Rules::granted_to_sender,
+  "send the grant again", Rules::resend_grant, S::kGranted, kStays, "the same answer to the same question"},
+{219, States(S::kGranted), E::kHigherActivation, "this node directs the switchover", Rules::directs,
+  "adopt it, close what is held here", Rules::note_activation, S::kResume, kMoves, "the candidate is active: traffic opens there"},
+{220, States(S::kGranted), E::kHigherActivation, "", nullptr,
+  "adopt it, stand down", Rules::stand_down_on_peer, S::kStandby, kMoves, "the candidate is active"},
+{221, States(S::kResume), E::kAlways, "every proxy opened", Rules::all_open,
+  "report", Rules::finish_done, S::kStandby, kMoves, "switchover done"},
+{222, States(S::kResume), E::kAlways, "time is up", Rules::phase_expired,
+  "report with exceptions", Rules::finish_with_exceptions, S::kStandby, kMoves, "switchover done, but a proxy has not opened yet"},
+
+// --- the way back: a cause is noted, then what must be undone is undone ---
+{300, kHarmless | kUndoable, E::kCancel, "of this switchover", Rules::cancel_is_ours,
+  "note the cause", Rules::fail_cancelled, S::kActive, kStays, "cancelled"},
+{301, kHarmless | kUndoable, E::kJobFailed, "nothing failed before", Rules::no_failure_yet,
+  "note the cause", Rules::fail_job, S::kActive, kStays, "a step failed"},
+{302, States(S::kCatchUp), E::kDecline, "from the candidate, for this offer", Rules::declined,
+  "note the cause", Rules::fail_declined, S::kActive, kStays, "the candidate can't take the role"},
+{303, kHarmless | kUndoable, E::kAlways, "the candidate is lost", Rules::candidate_lost,
+  "note the cause", Rules::fail_candidate_lost, S::kActive, kStays, "the candidate was lost"},
+{304, kHarmless | kUndoable, E::kAlways, "the overall deadline passed", Rules::operation_expired,
+  "note the cause", Rules::fail_timeout, S::kActive, kStays, "the switchover took too long"},
+{305, kHarmless | kUndoable, E::kAlways, "the phase's deadline passed", Rules::phase_expired,
+  "note the cause", Rules::fail_phase, S::kActive, kStays, "a phase took too long"},
+{306, kHarmless | kUndoable, E::kAlways, "stop asked for", Rules::stopping_unfailed,
+  "note the cause", Rules::fail_stopping, S::kActive, kStays, "the plugin is being stopped"},
+{307, kHarmless, E::kAlways, "something failed", Rules::has_failed,
+  "report", Rules::give_up, S::kActive, kMoves, "switchover given up before anything was changed"},
+{308, kUndoable, E::kAlways, "something failed", Rules::has_failed,
+  "persist: active in the epoch above the failed one", Rules::undo, S::kAbortPersist, kMoves, "not granted: the switchover is undone"},
+{309, States(S::kGrant), E::kJobFailed, "", nullptr,
+  "persist: active in the epoch above the failed one", Rules::undo_after_failed_grant, S::kAbortPersist, kMoves, "the grant could not be made durable and was not sent: the switchover is undone"},
+{310, States(S::kAbortPersist), E::kJobDone, "", nullptr,
+  "open writes", Rules::open_writes, S::kAbortOpen, kMoves, "the failed epoch is burnt"},
+{311, States(S::kAbortOpen), E::kJobDone, "", nullptr,
+  "announce the activation, report", Rules::become_active_again, S::kActive, kMoves, "the old active master is active again"},
+
+// --- the candidate ---
+{400, States(S::kStandby), E::kOffer, "to this node, from the active master, of a higher epoch", Rules::offer_for_us,
+  "catch up", Rules::follow, S::kFollow, kMoves, "the role is offered to this node"},
+{401, States(S::kFollow, S::kRequest), E::kOffer, "of a higher epoch than the one followed", Rules::newer_offer,
+  "catch up", Rules::follow, S::kFollow, kMoves, "a newer offer"},
+{402, States(S::kFollow), E::kOffer, "the one followed", Rules::same_offer,
+  "note whether it is granted", Rules::note_grant, S::kFollow, kStays, "the offer again"},
+{403, States(S::kFollow), E::kJobDone, "granted already", Rules::offer_granted,
+  "persist: active", Rules::persist_activation, S::kActivatePersist, kMoves, "caught up, and the role is granted"},
+{404, States(S::kFollow), E::kJobDone, "", nullptr,
+  "ask for the grant", Rules::request_grant, S::kRequest, kMoves, "caught up: the handover row was seen"},
+{405, States(S::kFollow), E::kJobFailed, "granted already", Rules::offer_granted,
+  "try again soon", Rules::retry_later, S::kFollow, kStays, "not caught up yet, but only this node can go on"},
+{406, States(S::kFollow), E::kJobFailed, "", nullptr,
+  "decline", Rules::decline, S::kStandby, kMoves, "this node can't take the role"},
+{407, States(S::kRequest), E::kOffer, "the one followed, granted", Rules::same_offer_granted,
+  "persist: active", Rules::persist_activation, S::kActivatePersist, kMoves, "the role is granted"},
+{408, States(S::kRequest), E::kOffer, "the one followed, not granted yet", Rules::same_offer,
+  "ask for the grant", Rules::request_grant, S::kRequest, kStays, "asking again"},
+{409, States(S::kActivatePersist), E::kJobDone, "", nullptr,
+  "open writes", Rules::open_writes, S::kActivateOpen, kMoves, "the new epoch is durable"},
+{410, States(S::kActivateOpen), E::kJobDone, "", nullptr,
+  "announce the activation", Rules::become_active, S::kActive, kMoves, "this node is the active master"},
+{411, States(S::kFollow, S::kRequest), E::kHigherActivation, "", nullptr,
+  "adopt it, forget the offer", Rules::drop_candidacy, S::kStandby, kMoves, "the offer was taken back: another activation is higher"},
+
+// --- whoever sees a higher epoch stands down; whoever asks about a burnt one learns of it ---
+{500, States(S::kStandby), E::kHigherActivation, "", nullptr,
+  "adopt it", Rules::adopt, S::kStandby, kStays, "a new active master"},
+{501, States(S::kResume), E::kHigherActivation, "", nullptr,
+  "adopt it", Rules::adopt, S::kResume, kStays, "a newer active master"},
+{503, States(S::kActive, S::kReopen, S::kBootstrapPersist, S::kActivatePersist, S::kActivateOpen, S::kAbortPersist, S::kAbortOpen, S::kGrant) | kHarmless | kUndoable, E::kHigherActivation, "", nullptr,
+  "stand down", Rules::be_superseded, S::kStandby, kMoves, "another node is active in a higher epoch: this one stands down"},
+{504, States(S::kActive, S::kAbortPersist, S::kAbortOpen, S::kStandby), E::kGrantRequest, "", nullptr,
+  "tell the sender this node's state", Rules::tell_state, S::kActive, kStays, "asked about an epoch that is burnt"},
+{505, States(S::kStandby), E::kWritableStandby, "", nullptr,
+  "stand down", Rules::stand_down, S::kStandby, kStays, "somebody switched read_only off on a standby: it is set again"},
+
+// --- states that only go forward ---
+{600, kForward, E::kJobFailed, "", nullptr,
+  "try again soon", Rules::retry_later, S::kActive, kStays, "a step failed that must succeed"},
+{601, kForward | States(S::kFollow), E::kAlways, "it is time to try again", Rules::retry_due,
+  "try again", Rules::retry, S::kActive, kStays, "trying again"},
+
+// --- stop ---
+{700, kResting, E::kAlways, "stop asked for", Rules::stopping,
+  "", Rules::stop, S::kStopped, kMoves, "stopped"},
+{701, States(S::kResume), E::kAlways, "stop asked for", Rules::stopping,
+  "report", Rules::finish_and_stop, S::kStopped, kMoves, "stopped; the switchover is done"},
+};
+// clang-format on
+
+}  // namespace
+
+Phase Rules::phase_of(State state) {
+  switch (state) {
+    case State::kCheck:
+      return Phase::kCheck;
+    case State::kApproach:
+    case State::kIntent:
+      return Phase::kApproach;
+    case State::kPause:
+      return Phase::kPause;
+    case State::kDrain:
+      return Phase::kDrain;
+    case State::kFence:
+      return Phase::kFence;
+    case State::kHandover:
+      return Phase::kHandover;
+    case State::kCatchUp:
+    case State::kGrant:
+    case State::kFollow:
+    case State::kRequest:
+      return Phase::kCatchUp;
+    case State::kGranted:
+    case State::kActivatePersist:
+    case State::kActivateOpen:
+      return Phase::kActivate;
+    case State::kResume:
+      return Phase::kResume;
+    default:
+      return Phase::kNone;
+  }
+}
+
+Phase phase_of(State state) {
+  return Rules::phase_of(state);
+}
+
+std::span<const Rule> rules() {
+  return kRules;
+}
+
+bool Node::fire(Event event) {
+  for (const auto& rule : kRules) {
+    if (rule.on != event || !rule.from.contains(state_)) continue;
+    if (rule.guard && !rule.guard(*this)) continue;
+    if (rule.action) rule.action(*this);
+    enter(rule.stays ? state_ : rule.to, rule);
+    return true;
+  }
+  return false;
+}
+
+std::string rules_as_markdown() {
+  std::string text =
+      "| rule | state | on | when | then | next state | why |\n"
+      "| --- | --- | --- | --- | --- | --- | --- |\n";
+  for (const auto& rule : kRules) {
+    std::string from;
+    for (int i = 0; i < kStateCount; ++i) {
+      const auto state = static_cast<State>(i);
+      if (rule.from.contains(state))
+        from += (from.empty() ? "" : ", ") + std::string(to_string(state));
+    }
+    text += "| " + std::to_string(rule.number) + " | " + from + " | " + to_string(rule.on) + " | " +
+            rule.when + " | " + rule.then + " | " + (rule.stays ? "(same)" : to_string(rule.to)) +
+            " | " + rule.reason + " |\n";
+  }
+  return text;
+}
+
+}  // namespace active_master

@@ -1,0 +1,45 @@
+// The form of the transition table in rules.cc.
+#pragma once
+
+#include <span>
+
+#include "plugin/core/node.h"
+
+namespace active_master {
+
+// A set of states, as bits.
+struct States {
+  uint64_t bits = 0;
+
+  constexpr States() = default;
+  template <typename... S>
+  explicit constexpr States(S... states)
+      : bits(((uint64_t{1} << static_cast<int>(states)) | ...)) {}
+  [[nodiscard]] constexpr bool contains(State state) const {
+    return (bits >> static_cast<int>(state) & 1) != 0;
+  }
+  [[nodiscard]] constexpr States operator|(States other) const {
+    States all;
+    all.bits = bits | other.bits;
+    return all;
+  }
+};
+
+// Rules are tried in the order of the table; the first whose state, event and guard match is
+// carried out, then the node enters `to`.
+struct Rule {
+  int number;
+  States from;
+  Event on;
+  const char* when;            // the guard in words; empty: always
+  bool (*guard)(const Node&);  // null: always
+  const char* then;            // the action in words
+  void (*action)(Node&);       // null: nothing but the new state
+  State to;
+  bool stays;          // `to` is ignored
+  const char* reason;  // for ACTIVE_MASTER_EVENTS, the log and docs/protocol.md
+};
+
+[[nodiscard]] std::span<const Rule> rules();
+
+}  // namespace active_master

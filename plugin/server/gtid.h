@@ -1,0 +1,21 @@
+// What can be told from GTID sets and version texts alone.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace active_master {
+
+// Transactions in `own` (a gtid_binlog_state) that the server `server_id` originated beyond what
+// `other` has of it, as text; empty when there are none. These exist on one side only.
+[[nodiscard]] std::string errant_transactions(std::string_view own, std::string_view other,
+                                              uint32_t server_id);
+
+// "10.11.19-MariaDB-..." as a number that can be compared; 0 if it is none.
+[[nodiscard]] uint64_t version_number(std::string_view version);
+
+// The number that the text begins with; 0 if none.
+[[nodiscard]] uint64_t number(std::string_view text);
+
+}  // namespace active_master

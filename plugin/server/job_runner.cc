@@ -1,0 +1,335 @@
+#include "plugin/server/job_runner.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "plugin/server/checks.h"
+#include "plugin/server/gate_audit.h"
+
+namespace active_master {
+namespace {
+
+using std::chrono::steady_clock;
+
+// MASTER_GTID_WAIT can't be cancelled from outside other than by KILL, so it is asked in slices.
+constexpr std::chrono::milliseconds kWaitSlice{100};
+// read_only waits for statements that hold locks. Standing down isn't urgent and is tried again.
+constexpr Duration kStandDownTimeout{1'000'000};
+
+std::string seconds(Duration d) {
+  return std::to_string(static_cast<double>(std::max(d, Duration{1000}).count()) / 1e6);
+}
+
+// A job's session, opened when it is first used. None outlives its job: the storage engine is shut
+// down before this plugin, and must not find a session of ours.
+class LazySession {
+ public:
+  Session& operator*() {
+    if (!session_) session_.emplace();
+    return *session_;
+  }
+  Session* operator->() { return &**this; }
+
+ private:
+  std::optional<Session> session_;
+};
+
+struct Cancelled : std::runtime_error {
+  Cancelled() : std::runtime_error("cancelled") {}
+};
+
+// What a job may use while it runs.
+struct Context {
+  LazySession& session;
+  Gate& gate;
+  StateFile& state_file;
+  const std::atomic<bool>& cancelled;
+
+  void check_cancelled() const {
+    if (cancelled) throw Cancelled();
+  }
+};
+
+void set_read_only(Session& session, bool on, Duration timeout) {
+  // Bounded at the server, so that nothing of ours is left waiting there and holding others up.
+  session.query("SET SESSION lock_wait_timeout = " +
+                std::to_string(std::max<int64_t>(1, (timeout.count() + 999'999) / 1'000'000)));
+  session.query("SET SESSION max_statement_time = " + seconds(timeout));
+  session.query(std::string("SET GLOBAL read_only = ") + (on ? "1" : "0"));
+  session.query("SET SESSION max_statement_time = 0");
+}
+
+void wait_for_gtid(Context& context, const std::string& gtid, Duration timeout) {
+  if (gtid.find_first_not_of("0123456789-,") != std::string::npos)
+    throw std::runtime_error("'" + gtid + "' is no GTID position");
+  const auto deadline = steady_clock::now() + timeout;
+  while (true) {
+    context.check_cancelled();
+    const auto left = std::chrono::duration_cast<Duration>(deadline - steady_clock::now());
+    if (left.count() <= 0)
+      throw std::runtime_error("position " + gtid + " was not reached in time");
+    const auto slice = std::min<Duration>(left, kWaitSlice);
+    if (context.session->value("SELECT MASTER_GTID_WAIT('" + gtid + "', " + seconds(slice) + ")") ==
+        "0")
+      return;
+  }
+}
+
+// Local sessions don't write to the binlog unless told to; what goes through here must reach all
+// nodes.
+void insert_event(Session& session, const std::string& statement) {
+  session.query("SET SESSION sql_log_bin = 1");
+  session.query(statement);
+}
+
+// After UNINSTALL and INSTALL the old copy of the audit plugin stays as long as sessions that were
+// idle in between; INSTALL SONAME then leaves it out. So it is loaded again as soon as it can be.
+void reload_fence(Session& session) {
+  try {
+    session.query("SET SESSION lock_wait_timeout = 1");
+    session.query("INSTALL PLUGIN ACTIVE_MASTER_FENCE SONAME 'active_master'");
+  } catch (const SqlError&) {
+    // not yet; the check says so, and the next try is a second away
+  }
+}
+
+// --- one function for each job; each throws what went wrong ---
+
+void perform(Context& context, const PersistJob& job, JobDone&) {
+  if (const auto error = context.state_file.store(job.durable); !error.empty())
+    throw std::runtime_error(error);
+}
+
+void perform(Context& context, const CheckLocalJob& job, JobDone& done) {
+  done.rows = check_active_master(*context.session, job, done.facts);
+}
+
+void perform(Context& context, const CheckCandidateJob& job, JobDone& done) {
+  done.rows = check_candidate(*context.session, job.request);
+}
+
+void perform(Context& context, const ReadPositionJob&, JobDone& done) {
+  done.text = context.session->value("SELECT @@gtid_binlog_pos");
+}
+
+void perform(Context& context, const WaitForPositionJob& job, JobDone&) {
+  wait_for_gtid(context, job.gtid_position, job.timeout);
+}
+
+void perform(Context& context, const DrainJob& job, JobDone&) {
+  const auto deadline = steady_clock::now() + job.timeout;
+  const auto give_up = [&] { return context.cancelled || steady_clock::now() >= deadline; };
+  context.gate.set_mode(Gate::Mode::kHoldNew);
+  bool is_empty = context.gate.wait_until_empty(give_up);
+  if (is_empty) {
+    // Transactions that have begun but done nothing are held from here on. Whoever slipped in
+    // between is waited for.
+    context.gate.set_mode(Gate::Mode::kHoldAll);
+    is_empty = context.gate.wait_until_empty(give_up);
+  }
+  context.check_cancelled();
+  if (is_empty) return;
+  const auto transactions = running_transactions(*context.session, Duration{0});
+  throw std::runtime_error(
+      "sessions in a statement or transaction: " + std::to_string(context.gate.inside()) +
+      (transactions.empty() ? "" : "; " + transactions));
+}
+
+void perform(Context& context, const FenceJob& job, JobDone&) {
+  const auto deadline = steady_clock::now() + job.timeout;
+  set_read_only(*context.session, true, job.timeout);
+  // Nobody new gets in; a prepared statement may have been counted since the drain.
+  if (!context.gate.wait_until_empty(
+          [&] { return context.cancelled || steady_clock::now() >= deadline; })) {
+    throw std::runtime_error("a statement is still writing");
+  }
+}
+
+void perform(Context& context, const HandoverJob& job, JobDone& done) {
+  insert_event(
+      *context.session,
+      "INSERT INTO active_master.event (epoch, kind, from_node, to_node, switchover_id) VALUES (" +
+          std::to_string(job.epoch.value) + ", 'handover', " + quoted(job.from) + ", " +
+          quoted(job.to) + ", " + std::to_string(job.id.value) + ")");
+  done.text = context.session->value("SELECT @@last_gtid");
+  if (done.text.empty()) throw std::runtime_error("the handover row got no GTID: is log_bin on?");
+}
+
+void perform(Context& context, const CatchUpJob& job, JobDone&) {
+  wait_for_gtid(context, job.gtid, job.timeout);
+  const auto found = context.session->value(
+      "SELECT COUNT(*) FROM active_master.event WHERE epoch = " + std::to_string(job.epoch.value) +
+      " AND kind = 'handover'");
+  if (found != "1")
+    throw std::runtime_error(
+        "the handover row did not arrive, though its GTID did: is active_master.event filtered?");
+}
+
+void perform(Context& context, const OpenWritesJob&, JobDone&) {
+  set_read_only(*context.session, false, kStandDownTimeout);
+  context.gate.set_mode(Gate::Mode::kOpen);
+}
+
+void perform(Context& context, const StandDownJob&, JobDone&) {
+  set_read_only(*context.session, true, kStandDownTimeout);
+  // Those that were held have done nothing yet and can't do it here. Closing their connection lets
+  // them, or their proxy, come again at the new active master.
+  for (const auto id : context.gate.held()) {
+    try {
+      context.session->query("KILL CONNECTION " + std::to_string(id));
+    } catch (const SqlError&) {
+      // it is gone
+    }
+  }
+  context.gate.set_mode(Gate::Mode::kPassing);
+}
+
+void perform(Context& context, const RecordActivationJob& job, JobDone&) {
+  insert_event(
+      *context.session,
+      "INSERT IGNORE INTO active_master.event (epoch, kind, from_node, to_node, switchover_id) "
+      "VALUES (" +
+          std::to_string(job.epoch.value) + ", 'activated', NULL, " + quoted(job.node) + ", " +
+          std::to_string(job.id.value) + ")");
+}
+
+}  // namespace
+
+// One thread and one queue.
+class JobRunner::Lane {
+ public:
+  using Work = std::function<void(LazySession&, const std::atomic<bool>& cancelled)>;
+
+  Lane() : thread_([this] { loop(); }) {}
+
+  ~Lane() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+      cancelled_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+
+  void push(JobId id, Work work) {
+    {
+      const std::lock_guard lock(mutex_);
+      queue_.push_back({id, std::move(work)});
+    }
+    wake_.notify_all();
+  }
+
+  void cancel(JobId id) {
+    const std::lock_guard lock(mutex_);
+    if (running_ == id) cancelled_ = true;
+    std::erase_if(queue_, [&](const auto& entry) { return entry.first == id; });
+  }
+
+ private:
+  void loop() {
+    const ServerThread thread;
+    std::unique_lock lock(mutex_);
+    while (true) {
+      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      if (stopping_) return;
+      const auto [id, work] = std::move(queue_.front());
+      queue_.pop_front();
+      running_ = id;
+      cancelled_ = false;
+      lock.unlock();
+      {
+        LazySession session;
+        work(session, cancelled_);
+      }
+      lock.lock();
+      running_ = JobId{};
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::pair<JobId, Work>> queue_;
+  JobId running_;
+  std::atomic<bool> cancelled_{false};
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+namespace {
+
+enum LaneNumber : size_t {
+  kJournalLane,
+  kRoleLane,
+  kCatchUpLane,
+  kProbeLane,
+  kQueryLane,
+  kLaneCount
+};
+
+LaneNumber lane_number(const Job& job) {
+  if (std::holds_alternative<PersistJob>(job)) return kJournalLane;
+  if (std::holds_alternative<CatchUpJob>(job)) return kCatchUpLane;
+  if (std::holds_alternative<WaitForPositionJob>(job)) return kProbeLane;
+  // In one lane, so that who may write changes in the order in which it was decided.
+  if (std::holds_alternative<DrainJob>(job) || std::holds_alternative<FenceJob>(job) ||
+      std::holds_alternative<HandoverJob>(job) || std::holds_alternative<OpenWritesJob>(job) ||
+      std::holds_alternative<StandDownJob>(job)) {
+    return kRoleLane;
+  }
+  return kQueryLane;
+}
+
+}  // namespace
+
+JobRunner::JobRunner(StateFile& state_file, Gate& gate, std::function<void(JobDone)> done,
+                     std::function<void(ServerStatus)> status)
+    : state_file_(state_file), gate_(gate), done_(std::move(done)), status_(std::move(status)) {
+  for (size_t i = 0; i < kLaneCount; ++i) lanes_.push_back(std::make_unique<Lane>());
+}
+
+JobRunner::~JobRunner() = default;
+
+void JobRunner::run(JobId id, Job job) {
+  const auto lane = lane_number(job);
+  lanes_[lane]->push(id, [this, id, job = std::move(job)](LazySession& session,
+                                                          const std::atomic<bool>& cancelled) {
+    JobDone done;
+    done.id = id;
+    try {
+      if (server_is_stopping()) throw std::runtime_error("the server is shutting down");
+      Context context{session, gate_, state_file_, cancelled};
+      std::visit([&](const auto& j) { perform(context, j, done); }, job);
+    } catch (const std::exception& error) {
+      done.error = error.what();
+    }
+    done_(std::move(done));
+    // Standing down isn't awaited by the core, but people look whether read_only is on.
+    if (std::holds_alternative<StandDownJob>(job)) read_status();
+  });
+}
+
+void JobRunner::cancel(JobId id) {
+  for (const auto& lane : lanes_) lane->cancel(id);
+}
+
+void JobRunner::read_status() {
+  lanes_[kQueryLane]->push(JobId{}, [this](LazySession& session, const std::atomic<bool>&) {
+    if (server_is_stopping()) return;
+    try {
+      const auto rows = session->query("SELECT @@read_only AS r, @@gtid_current_pos AS g");
+      if (!gate_is_watching()) reload_fence(*session);
+      status_({rows.front().at("r") != "0", rows.front().at("g").value_or("")});
+    } catch (const std::exception&) {
+      // killed, perhaps; the next one is a second away
+    }
+  });
+}
+
+}  // namespace active_master

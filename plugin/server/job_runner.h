@@ -1,0 +1,40 @@
+// Carries out the core's jobs on the server, each on its lane: a thread with a queue. What can
+// block has a lane of its own, so that nothing urgent waits behind it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "plugin/core/node.h"
+#include "plugin/server/gate.h"
+#include "plugin/server/session.h"
+#include "plugin/state_file.h"
+
+namespace active_master {
+
+class JobRunner {
+ public:
+  // `done` and `status` are called on the lanes' threads.
+  JobRunner(StateFile& state_file, Gate& gate, std::function<void(JobDone)> done,
+            std::function<void(ServerStatus)> status);
+  // Cancels what runs, forgets what waits, and returns when every thread has ended.
+  ~JobRunner();
+  JobRunner(const JobRunner&) = delete;
+  JobRunner& operator=(const JobRunner&) = delete;
+
+  void run(JobId id, Job job);
+  void cancel(JobId id);
+  void read_status();
+
+ private:
+  class Lane;
+
+  StateFile& state_file_;
+  Gate& gate_;
+  std::function<void(JobDone)> done_;
+  std::function<void(ServerStatus)> status_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+};
+
+}  // namespace active_master

@@ -1,0 +1,10 @@
+// The server's error log.
+#pragma once
+
+#include "plugin/core/node.h"
+
+namespace active_master {
+
+void log_line(const LogLine& line);
+
+}  // namespace active_master

@@ -1,0 +1,90 @@
+#include "plugin/server/session.h"
+
+#include "plugin/server/mariadb.h"
+
+#include <mysql/service_sql.h>
+
+// Exported by the server, declared in its private mysqld.h: set when it accepts connections.
+extern volatile bool mysqld_server_started;
+extern volatile bool abort_loop;  // likewise: set when it begins to shut down
+
+namespace active_master {
+
+namespace {
+thread_local bool is_server_thread = false;
+}
+
+ServerThread::ServerThread() {
+  my_thread_init();
+  is_server_thread = true;
+}
+
+ServerThread::~ServerThread() {
+  is_server_thread = false;
+  my_thread_end();
+}
+
+bool ServerThread::is_current() {
+  return is_server_thread;
+}
+
+Session::Session() : mysql_(mysql_init(nullptr)) {
+  if (!mysql_ || !mysql_real_connect_local(mysql_)) {
+    const SqlError error(mysql_ ? mysql_errno(mysql_) : 0, "can't open a local session");
+    if (mysql_) mysql_close(mysql_);
+    throw error;
+  }
+}
+
+Session::~Session() {
+  mysql_close(mysql_);
+}
+
+std::vector<Row> Session::query(const std::string& sql) {
+  if (mysql_real_query(mysql_, sql.data(), sql.size()) != 0) {
+    throw SqlError(mysql_errno(mysql_), mysql_error(mysql_));
+  }
+  std::vector<Row> rows;
+  MYSQL_RES* result = mysql_store_result(mysql_);
+  if (!result) {
+    if (mysql_errno(mysql_) != 0) throw SqlError(mysql_errno(mysql_), mysql_error(mysql_));
+    return rows;
+  }
+  const unsigned int columns = mysql_num_fields(result);
+  const MYSQL_FIELD* fields = mysql_fetch_fields(result);
+  while (const MYSQL_ROW values = mysql_fetch_row(result)) {
+    const unsigned long* lengths = mysql_fetch_lengths(result);
+    Row& row = rows.emplace_back();
+    for (unsigned int i = 0; i < columns; ++i) {
+      auto& value = row[fields[i].name];
+      if (values[i]) value.emplace(values[i], lengths[i]);
+    }
+  }
+  mysql_free_result(result);
+  return rows;
+}
+
+std::string Session::value(const std::string& sql) {
+  const auto rows = query(sql);
+  if (rows.empty() || rows.front().empty()) return {};
+  return rows.front().begin()->second.value_or("");
+}
+
+std::string quoted(std::string_view text) {
+  std::string literal = "'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') literal += '\\';
+    if (c != '\0') literal += c;
+  }
+  return literal + "'";
+}
+
+bool server_is_stopping() {
+  return abort_loop;
+}
+
+bool server_is_started() {
+  return mysqld_server_started;
+}
+
+}  // namespace active_master

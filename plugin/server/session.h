@@ -1,0 +1,67 @@
+// SQL on the server that this plugin is loaded into, through the server's own SQL service: no
+// network, no user, all privileges, and not held by the fence.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+struct st_mysql;
+
+namespace active_master {
+
+class SqlError : public std::runtime_error {
+ public:
+  SqlError(unsigned int number, const std::string& text)
+      : std::runtime_error(text + " (" + std::to_string(number) + ")"), number_(number) {}
+  [[nodiscard]] unsigned int number() const { return number_; }
+
+ private:
+  unsigned int number_;
+};
+
+// One row; the column names are the statement's.
+using Row = std::map<std::string, std::optional<std::string>, std::less<>>;
+
+// Belongs to the thread that made it, which must be known to the server: see ServerThread.
+class Session {
+ public:
+  Session();
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Throws SqlError.
+  std::vector<Row> query(const std::string& sql);
+  // The one value of the one row; empty text for NULL or no row.
+  std::string value(const std::string& sql);
+
+ private:
+  st_mysql* mysql_;
+};
+
+// Makes the calling thread known to the server for as long as it lives.
+class ServerThread {
+ public:
+  ServerThread();
+  ~ServerThread();
+  ServerThread(const ServerThread&) = delete;
+  ServerThread& operator=(const ServerThread&) = delete;
+
+  // Is the calling thread one of these?
+  [[nodiscard]] static bool is_current();
+};
+
+// The text as an SQL string literal, quotes included.
+[[nodiscard]] std::string quoted(std::string_view text);
+
+// True once the server shuts down: no session may be opened any more.
+[[nodiscard]] bool server_is_stopping();
+
+// True once SQL that opens tables may be run: before that it would crash the server.
+[[nodiscard]] bool server_is_started();
+
+}  // namespace active_master

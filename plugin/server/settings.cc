@@ -1,0 +1,414 @@
+#include "plugin/server/settings.h"
+
+#include <boost/asio/ip/address.hpp>
+#include <charconv>
+#include <cstring>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+
+#include "client/protocol/names.h"
+#include "plugin/server/session.h"
+
+namespace active_master {
+namespace {
+
+// --- The variables' values, owned by the server: it changes them under its own lock
+// -------------------
+
+char* node_name;
+char* cluster_name;
+char* listen_address;
+char* peers;
+char* sql_address;
+char* request;
+unsigned int port;
+unsigned int switchover_timeout;
+unsigned int approach_timeout;
+unsigned int approach_max_lag;
+unsigned int pause_timeout;
+unsigned int catch_up_timeout;
+unsigned int resume_timeout;
+unsigned int heartbeat_interval;
+unsigned int peer_timeout;
+unsigned int proxy_lease;
+
+// What the plugin knows of its server since init: inside a variable's update it could not ask.
+uint32_t server_id;
+std::string server_version;
+std::string default_sql_address;
+
+// Requests may run for long and share the daemon; set_daemon() is alone with it.
+std::shared_mutex daemon_mutex;
+Daemon* current_daemon = nullptr;
+
+std::string text(const char* value) {
+  return value ? value : "";
+}
+
+// --- What is wrong with a value: empty if nothing
+// -------------------------------------------------------
+
+std::string check_name(std::string_view value) {
+  if (value.empty() || is_valid_name(value)) return {};
+  return "must be 1 to 64 letters, digits, '_', '.' or '-', beginning with a letter or digit";
+}
+
+std::string check_node_name(std::string_view value) {
+  if (current_daemon && !value.empty()) {
+    for (const auto& node : current_daemon->view()->nodes) {
+      if (node.link != "SELF" && node.name == value)
+        return "is the name of another node in active_master_peers";
+    }
+  }
+  return check_name(value);
+}
+
+std::string check_cluster_name(std::string_view value) {
+  return value.empty() ? "can't be empty" : check_name(value);
+}
+
+std::string check_listen_address(std::string_view value) {
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address(std::string(value), error);
+  if (error) return "must be an IP address";
+  if (!address.is_loopback()) {
+    return "must be a loopback address: connections are not authenticated yet, so nothing else may "
+           "be able to connect";
+  }
+  return {};
+}
+
+std::string check_peers(std::string_view value) {
+  std::string error;
+  const auto list = parse_named_addresses(value, error);
+  if (!list) return error;
+  if (!current_daemon) return {};
+  const auto own = current_daemon->view()->node;
+  for (const auto& peer : *list) {
+    if (peer.name == own) return "must name the other nodes only, not '" + own + "' itself";
+  }
+  return {};
+}
+
+std::string check_sql_address(std::string_view value) {
+  if (value.empty() || parse_address(value)) return {};
+  return "must be of the form host:port";
+}
+
+// Changing who a node is would make it forget what it promised; changing its links in the middle of
+// a switchover would look like a lost peer.
+std::string check_identity_may_change() {
+  if (!current_daemon) return {};
+  const auto view = current_daemon->view();
+  if (view->role == Role::kUnconfigured || view->role == Role::kNew) return {};
+  return "can't be changed: the node belongs to a bootstrapped cluster";
+}
+
+std::string check_links_may_change() {
+  if (!current_daemon || current_daemon->view()->phase == Phase::kNone) return {};
+  return "can't be changed while a switchover is running";
+}
+
+// --- Callbacks: the server calls them, so nothing may escape
+// --------------------------------------------
+
+int refuse(const char* variable, const std::string& reason) {
+  my_printf_error(ER_WRONG_VALUE_FOR_VAR, "%s %s", MYF(0), variable, reason.c_str());
+  return 1;
+}
+
+// The new value, or nothing if it is NULL.
+std::optional<std::string> string_value(st_mysql_value* value) {
+  char buffer[256];
+  int length = sizeof buffer;
+  const char* chars = value->val_str(value, buffer, &length);
+  if (!chars) return std::nullopt;
+  return std::string(chars, static_cast<size_t>(length));
+}
+
+using Check = std::string (*)(std::string_view);
+using MayChange = std::string (*)();
+
+template <Check check, MayChange may_change>
+int check_string(MYSQL_THD thd, st_mysql_sys_var* var, void* save, st_mysql_value* value) noexcept {
+  // Every variable begins with the header that names it.
+  const char* name =
+      *reinterpret_cast<const char* const*>(reinterpret_cast<const char*>(var) + sizeof(void*));
+  try {
+    const auto new_value = string_value(value);
+    if (!new_value) return refuse(name, "can't be NULL");
+    const std::shared_lock lock(daemon_mutex);
+    if (const auto error = check(*new_value); !error.empty()) return refuse(name, error);
+    if (const auto error = may_change(); !error.empty()) return refuse(name, error);
+    *static_cast<const char**>(save) = thd_strmake(thd, new_value->data(), new_value->size());
+    return 0;
+  } catch (const std::exception& e) {
+    return refuse(name, e.what());
+  }
+}
+
+void apply() {
+  const std::shared_lock lock(daemon_mutex);
+  if (current_daemon) current_daemon->reconfigure(read_settings());
+}
+
+void update_string(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noexcept {
+  // With PLUGIN_VAR_MEMALLOC and an update function of its own, a plugin keeps the copy itself.
+  const char* value = *static_cast<const char* const*>(save);
+  char*& target = *static_cast<char**>(to);
+  char* copy = my_strdup(PSI_NOT_INSTRUMENTED, value, MYF(0));
+  if (!copy) return;
+  my_free(target);
+  target = copy;
+  try {
+    apply();
+  } catch (const std::exception& e) {
+    my_printf_error(ER_UNKNOWN_ERROR, "active_master: %s", MYF(0), e.what());
+  }
+}
+
+// Limits are errors, not clipped: a switchover with other limits than those asked for is no
+// service.
+int check_number(MYSQL_THD, st_mysql_sys_var* var, void* save, st_mysql_value* value) noexcept;
+
+void update_number(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noexcept {
+  *static_cast<unsigned int*>(to) = *static_cast<const unsigned int*>(save);
+  try {
+    apply();
+  } catch (const std::exception& e) {
+    my_printf_error(ER_UNKNOWN_ERROR, "active_master: %s", MYF(0), e.what());
+  }
+}
+
+int check_request(MYSQL_THD thd, st_mysql_sys_var*, void* save, st_mysql_value* value) noexcept;
+void forget_request(MYSQL_THD, st_mysql_sys_var*, void*, const void*) noexcept {}
+
+// --- Declarations
+// ----------------------------------------------------------------------------------------
+
+constexpr int kText = PLUGIN_VAR_RQCMDARG | PLUGIN_VAR_MEMALLOC;
+constexpr int kNumber = PLUGIN_VAR_RQCMDARG;
+
+MYSQL_SYSVAR_STR(node_name, node_name, kText,
+                 "This node's name, unique in the cluster: 1 to 64 letters, digits, '_', '.' or "
+                 "'-', beginning with a "
+                 "letter or digit. Empty: the plugin does nothing. Can't be changed once the "
+                 "cluster is bootstrapped.",
+                 (check_string<check_node_name, check_identity_may_change>), update_string, "");
+MYSQL_SYSVAR_STR(
+    cluster_name, cluster_name, kText,
+    "Nodes and proxies talk only to members of the cluster of this name. Can't be changed once the "
+    "cluster is bootstrapped.",
+    (check_string<check_cluster_name, check_identity_may_change>), update_string, "cluster");
+MYSQL_SYSVAR_STR(listen_address, listen_address, kText,
+                 "IP address that peers and proxies connect to; loopback only, as connections are "
+                 "not authenticated.",
+                 (check_string<check_listen_address, check_links_may_change>), update_string,
+                 "127.0.0.1");
+MYSQL_SYSVAR_UINT(port, port, kNumber,
+                  "TCP port that peers and proxies connect to; 0: don't listen.", check_number,
+                  update_number, 33307, 0, 65535, 0);
+MYSQL_SYSVAR_STR(
+    peers, peers, kText,
+    "The other nodes: node2=host:port,node3=host:port, with the active_master_port of each.",
+    (check_string<check_peers, check_links_may_change>), update_string, "");
+MYSQL_SYSVAR_STR(
+    sql_address, sql_address, kText,
+    "host:port of this server's SQL port, as proxies shall route to it. Empty: 127.0.0.1 and the "
+    "server's port.",
+    (check_string<check_sql_address, check_links_may_change>), update_string, "");
+MYSQL_SYSVAR_UINT(switchover_timeout, switchover_timeout, kNumber,
+                  "A switchover must be decided within this time, in milliseconds.", check_number,
+                  update_number, 30000, 100, 600000, 0);
+MYSQL_SYSVAR_UINT(
+    approach_timeout, approach_timeout, kNumber,
+    "How long a switchover may wait for the candidate's lag to fall while traffic still runs, in "
+    "milliseconds.",
+    check_number, update_number, 10000, 0, 600000, 0);
+MYSQL_SYSVAR_UINT(approach_max_lag, approach_max_lag, kNumber,
+                  "Traffic is stopped only when the candidate has applied a probe within this "
+                  "time, in milliseconds.",
+                  check_number, update_number, 100, 1, 60000, 0);
+MYSQL_SYSVAR_UINT(pause_timeout, pause_timeout, kNumber,
+                  "Within this time all proxies must hold and running transactions must have "
+                  "ended, in milliseconds; "
+                  "else the switchover is undone.",
+                  check_number, update_number, 3000, 10, 600000, 0);
+MYSQL_SYSVAR_UINT(catch_up_timeout, catch_up_timeout, kNumber,
+                  "Within this time after the pause the candidate must have applied everything, in "
+                  "milliseconds; else "
+                  "the switchover is undone.",
+                  check_number, update_number, 3000, 10, 600000, 0);
+MYSQL_SYSVAR_UINT(
+    resume_timeout, resume_timeout, kNumber,
+    "How long the report of a switchover waits for proxies to open traffic again, in milliseconds.",
+    check_number, update_number, 3000, 10, 600000, 0);
+MYSQL_SYSVAR_UINT(heartbeat_interval, heartbeat_interval, kNumber,
+                  "Each link carries a message at least this often, in milliseconds.", check_number,
+                  update_number, 500, 10, 60000, 0);
+MYSQL_SYSVAR_UINT(
+    peer_timeout, peer_timeout, kNumber,
+    "A peer or proxy that is not heard for this long counts as lost, in milliseconds.",
+    check_number, update_number, 5000, 50, 600000, 0);
+MYSQL_SYSVAR_UINT(proxy_lease, proxy_lease, kNumber,
+                  "A switchover is refused while a proxy is lost, until it was silent for this "
+                  "long, in milliseconds.",
+                  check_number, update_number, 10000, 50, 600000, 0);
+MYSQL_SYSVAR_STR(request, request, PLUGIN_VAR_NOCMDOPT | PLUGIN_VAR_MEMALLOC,
+                 "The door that the procedures in schema active_master use; not for people.",
+                 check_request, forget_request, "");
+
+// All numbers are declared alike, so that one check serves them.
+using NumberVariable = decltype(mysql_sysvar_port);
+
+int check_number(MYSQL_THD, st_mysql_sys_var* var, void* save, st_mysql_value* value) noexcept {
+  const auto& declaration = *reinterpret_cast<const NumberVariable*>(var);
+  long long number = 0;
+  if (value->value_type(value) != MYSQL_VALUE_TYPE_INT || value->val_int(value, &number) != 0 ||
+      number < declaration.min_val || number > declaration.max_val) {
+    return refuse(declaration.name, "must be a whole number from " +
+                                        std::to_string(declaration.min_val) + " to " +
+                                        std::to_string(declaration.max_val));
+  }
+  // These two open the links anew.
+  if (declaration.value == &port || declaration.value == &peer_timeout) {
+    const std::shared_lock lock(daemon_mutex);
+    if (const auto error = check_links_may_change(); !error.empty())
+      return refuse(declaration.name, error);
+  }
+  *static_cast<unsigned int*>(save) = static_cast<unsigned int>(number);
+  return 0;
+}
+
+// "bootstrap ID", "check ID NODE" or "switch ID NODE"; the node is the rest of the text, whatever
+// it is.
+struct Request {
+  SwitchoverId id;
+  Input command;
+};
+
+std::optional<Request> parse_request(std::string_view text) {
+  const auto verb = text.substr(0, text.find(' '));
+  if (verb.size() == text.size()) return std::nullopt;
+  text.remove_prefix(verb.size() + 1);
+  const auto digits = text.substr(0, text.find(' '));
+  SwitchoverId id;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id.value);
+  if (error != std::errc() || end != digits.data() + digits.size() || !id) return std::nullopt;
+  text.remove_prefix(digits.size());
+  if (verb == "bootstrap" && text.empty()) return Request{id, BootstrapCommand{id}};
+  if (!text.starts_with(' ')) return std::nullopt;
+  text.remove_prefix(1);
+  if (verb != "switch" && verb != "check") return std::nullopt;
+  return Request{id, SwitchCommand{id, std::string(text), verb == "check"}};
+}
+
+// Setting the variable is the request: this blocks until it is answered, holding no lock of the
+// server.
+int check_request(MYSQL_THD thd, st_mysql_sys_var*, void* save, st_mysql_value* value) noexcept {
+  const auto raise = [](const Error& error) {
+    my_printf_error(static_cast<uint>(error.code), "%s", MYF(0), error.text.c_str());
+    return 1;
+  };
+  try {
+    *static_cast<const char**>(save) = "";
+    const auto parsed = parse_request(string_value(value).value_or(""));
+    if (!parsed) return raise(make_error(ErrorCode::kBadRequest, "not a request"));
+    // Its own transaction would keep the drain waiting for it.
+    if (thd_test_options(thd, kOptionBegin)) {
+      return raise(make_error(ErrorCode::kInTransaction, "the session is in a transaction"));
+    }
+    const std::shared_lock lock(daemon_mutex);
+    if (!current_daemon)
+      return raise(make_error(ErrorCode::kStopping, "the plugin is not running"));
+    const auto report = current_daemon->request(
+        parsed->id, parsed->command, [thd] { return thd_kill_level(thd) != THD_IS_NOT_KILLED; });
+    if (!report) return raise(make_error(ErrorCode::kOutcomeUnknown, "the statement was killed"));
+    if (report->result != Result::kDone) {
+      return raise({static_cast<ErrorCode>(report->error_number), report->error});
+    }
+    return 0;
+  } catch (const std::exception& e) {
+    return raise(make_error(ErrorCode::kStepFailed, e.what()));
+  }
+}
+
+Duration ms(unsigned int value) {
+  return std::chrono::milliseconds(value);
+}
+
+}  // namespace
+
+#define VARIABLE(name) (reinterpret_cast<st_mysql_sys_var*>(&mysql_sysvar_##name))
+st_mysql_sys_var* system_variables[] = {VARIABLE(node_name),
+                                        VARIABLE(cluster_name),
+                                        VARIABLE(listen_address),
+                                        VARIABLE(port),
+                                        VARIABLE(peers),
+                                        VARIABLE(sql_address),
+                                        VARIABLE(switchover_timeout),
+                                        VARIABLE(approach_timeout),
+                                        VARIABLE(approach_max_lag),
+                                        VARIABLE(pause_timeout),
+                                        VARIABLE(catch_up_timeout),
+                                        VARIABLE(resume_timeout),
+                                        VARIABLE(heartbeat_interval),
+                                        VARIABLE(peer_timeout),
+                                        VARIABLE(proxy_lease),
+                                        VARIABLE(request),
+                                        nullptr};
+#undef VARIABLE
+
+Settings read_settings() {
+  Settings settings;
+  const auto complain = [&](const char* variable, const std::string& error) {
+    if (settings.error.empty() && !error.empty())
+      settings.error = std::string("active_master_") + variable + " " + error;
+  };
+  // Options from a file reach the variables without a check of ours.
+  complain("node_name", text(node_name).empty() ? "is not set" : check_name(text(node_name)));
+  complain("cluster_name", check_cluster_name(text(cluster_name)));
+  complain("listen_address", check_listen_address(text(listen_address)));
+  complain("peers", check_peers(text(peers)));
+  complain("sql_address", check_sql_address(text(sql_address)));
+
+  auto& config = settings.config;
+  std::string ignored;
+  config.identity.cluster = text(cluster_name);
+  config.identity.node = text(node_name);
+  config.peers = parse_named_addresses(text(peers), ignored).value_or(std::vector<NamedAddress>{});
+  for (const auto& peer : config.peers) {
+    if (peer.name == config.identity.node)
+      complain("peers", "must name the other nodes only, not '" + peer.name + "' itself");
+  }
+  config.identity.server_id = server_id;
+  config.server_version = server_version;
+  config.sql_address = text(sql_address).empty() ? default_sql_address : text(sql_address);
+  config.switchover_timeout = ms(switchover_timeout);
+  config.approach_timeout = ms(approach_timeout);
+  config.approach_max_lag = ms(approach_max_lag);
+  config.pause_timeout = ms(pause_timeout);
+  config.catch_up_timeout = ms(catch_up_timeout);
+  config.resume_timeout = ms(resume_timeout);
+  config.heartbeat_interval = ms(heartbeat_interval);
+  config.peer_timeout = ms(peer_timeout);
+  config.proxy_lease = ms(proxy_lease);
+
+  settings.network = {config.identity.cluster,     config.identity.node, text(listen_address),
+                      static_cast<uint16_t>(port), config.peers,         config.peer_timeout};
+  return settings;
+}
+
+void learn_server(Session& session) {
+  server_id = static_cast<uint32_t>(std::stoul(session.value("SELECT @@server_id")));
+  server_version = session.value("SELECT @@version");
+  default_sql_address = "127.0.0.1:" + session.value("SELECT @@port");
+}
+
+void set_daemon(Daemon* daemon) {
+  const std::unique_lock lock(daemon_mutex);
+  current_daemon = daemon;
+}
+
+}  // namespace active_master

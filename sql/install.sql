@@ -1,0 +1,98 @@
+-- The SQL side of active_master: run it once, on the node that takes writes today, with
+--   mariadb < sql/install.sql
+-- It replicates to the other nodes. Running it again is harmless.
+--
+-- The procedures run with the rights of active_master@localhost, an account that nobody can log in
+-- with. So GRANT EXECUTE ON PROCEDURE active_master.<name> TO <account> is enough, and necessary, to
+-- let somebody use one.
+
+CREATE DATABASE IF NOT EXISTS active_master CHARACTER SET utf8mb4;
+
+CREATE USER IF NOT EXISTS active_master@localhost ACCOUNT LOCK;
+GRANT SUPER, PROCESS ON *.* TO active_master@localhost;
+GRANT SELECT, EXECUTE ON active_master.* TO active_master@localhost;
+
+-- One row for each change of the role, written by the plugin only. The handover row is the last
+-- transaction of its epoch on the old active master: the candidate must have seen it to take over.
+CREATE TABLE IF NOT EXISTS active_master.event (
+  epoch BIGINT UNSIGNED NOT NULL COMMENT 'the epoch that begins with it',
+  kind ENUM('handover', 'activated') NOT NULL,
+  from_node VARCHAR(64) CHARACTER SET ascii NULL COMMENT 'the old active master, for a handover',
+  to_node VARCHAR(64) CHARACTER SET ascii NOT NULL,
+  switchover_id BIGINT UNSIGNED NOT NULL COMMENT 'ID in INFORMATION_SCHEMA.ACTIVE_MASTER_SWITCHOVERS',
+  at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  PRIMARY KEY (epoch, kind)
+) ENGINE = InnoDB COMMENT = 'Changes of the active master, written by the plugin active_master';
+
+-- The procedures name the plugin's variable and tables in dynamic SQL only: a static name would make
+-- the server keep the plugin in use wherever replication creates the procedure.
+
+DELIMITER //
+
+-- What the others have in common: gives a request to the plugin and waits for its end.
+CREATE OR REPLACE DEFINER = active_master@localhost
+PROCEDURE active_master.request(IN request TEXT CHARACTER SET utf8mb4)
+  SQL SECURITY DEFINER MODIFIES SQL DATA
+  COMMENT 'Used by the other procedures'
+BEGIN
+  DECLARE EXIT HANDLER FOR SQLEXCEPTION
+  BEGIN
+    DECLARE number INT;
+    DECLARE reason TEXT CHARACTER SET utf8mb4;
+    GET DIAGNOSTICS CONDITION 1 number = MYSQL_ERRNO, reason = MESSAGE_TEXT;
+    RESIGNAL SQLSTATE 'AM000' SET MYSQL_ERRNO = number, MESSAGE_TEXT = reason;
+  END;
+  EXECUTE IMMEDIATE 'SET GLOBAL active_master_request = ?' USING request;
+END //
+
+CREATE OR REPLACE DEFINER = active_master@localhost
+PROCEDURE active_master.set_active_master(IN node TEXT CHARACTER SET utf8mb4)
+  SQL SECURITY DEFINER MODIFIES SQL DATA
+  COMMENT 'Moves the role of the active master to that node; one row per phase'
+BEGIN
+  DECLARE id BIGINT UNSIGNED DEFAULT UUID_SHORT();
+  CALL active_master.request(CONCAT('switch ', id, ' ', IFNULL(node, '')));
+  EXECUTE IMMEDIATE
+    "SELECT PHASE, DURATION_US, '' AS DETAIL
+       FROM information_schema.ACTIVE_MASTER_SWITCHOVERS WHERE ID = ?
+     UNION ALL
+     SELECT 'DONE', CAST(SUM(DURATION_US) AS UNSIGNED),
+            CONCAT(TO_NODE, ' is the active master in epoch ', EPOCH, '; writes paused for ',
+                   IFNULL(WRITE_PAUSE_US, 0), ' us', IFNULL(CONCAT('; ', ERROR), ''))
+       FROM information_schema.ACTIVE_MASTER_SWITCHOVERS WHERE ID = ?"
+    USING id, id;
+END //
+
+CREATE OR REPLACE DEFINER = active_master@localhost
+PROCEDURE active_master.`check`(IN node TEXT CHARACTER SET utf8mb4)
+  SQL SECURITY DEFINER MODIFIES SQL DATA
+  COMMENT 'Could the role move to that node now? Changes nothing; one row per check'
+BEGIN
+  DECLARE id BIGINT UNSIGNED DEFAULT UUID_SHORT();
+  CALL active_master.request(CONCAT('check ', id, ' ', IFNULL(node, '')));
+  EXECUTE IMMEDIATE
+    "SELECT NODE, CHECK_NAME, VERDICT, DETAIL, REMEDY
+       FROM information_schema.ACTIVE_MASTER_CHECKS WHERE ID = ? ORDER BY SEQ"
+    USING id;
+END //
+
+CREATE OR REPLACE DEFINER = active_master@localhost
+PROCEDURE active_master.bootstrap()
+  SQL SECURITY DEFINER MODIFIES SQL DATA
+  COMMENT 'Once, on the first active master of a new cluster: makes this node active in epoch 1'
+BEGIN
+  CALL active_master.request(CONCAT('bootstrap ', UUID_SHORT()));
+  EXECUTE IMMEDIATE "SELECT NODE, EPOCH, 'DONE' AS RESULT FROM information_schema.ACTIVE_MASTER_STATE";
+END //
+
+CREATE OR REPLACE DEFINER = active_master@localhost
+PROCEDURE active_master.status()
+  SQL SECURITY DEFINER READS SQL DATA
+  COMMENT 'This node, then all nodes, then all proxies'
+BEGIN
+  EXECUTE IMMEDIATE 'SELECT * FROM information_schema.ACTIVE_MASTER_STATE';
+  EXECUTE IMMEDIATE 'SELECT * FROM information_schema.ACTIVE_MASTER_NODES';
+  EXECUTE IMMEDIATE 'SELECT * FROM information_schema.ACTIVE_MASTER_PROXIES';
+END //
+
+DELIMITER ;

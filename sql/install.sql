@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS active_master.event (
   to_node VARCHAR(64) CHARACTER SET ascii NOT NULL,
   switchover_id BIGINT UNSIGNED NOT NULL COMMENT 'ID in INFORMATION_SCHEMA.ACTIVE_MASTER_SWITCHOVERS',
   at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  enabled_events LONGTEXT NULL COMMENT 'events of the scheduler that the old active master ran, for a handover',
   PRIMARY KEY (epoch, kind)
 ) ENGINE = InnoDB COMMENT = 'Changes of the active master, written by the plugin active_master';
 

@@ -397,6 +397,19 @@ void Cluster::wait_until_in_sync() {
     return all_same;
   });
   if (!same) throw LabError("The nodes don't come to the same position:" + positions);
+  // What is in a replica's binlog is in its tables a moment later; the position of its applier
+  // tells.
+  for (const auto& node : nodes_) {
+    if (!node->running()) continue;
+    sql::Connection connection = node->connect();
+    const std::string position = connection.value("SELECT @@gtid_binlog_pos").value_or("");
+    const std::string own = "-" + std::to_string(node->server_id()) + "-";
+    if (position.empty() || position.find(own) != std::string::npos) continue;
+    if (connection.value("SELECT MASTER_GTID_WAIT('" + position + "', " +
+                         std::to_string(kSyncLimit.count()) + ")") != "0") {
+      throw LabError(node->name() + " doesn't apply " + position);
+    }
+  }
 }
 
 void Cluster::wait_until_healthy(const std::string& active) {

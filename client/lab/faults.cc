@@ -9,6 +9,7 @@
 #include <functional>
 #include <future>
 #include <iostream>
+#include <thread>
 
 #include "client/lab/scenario.h"
 #include "client/lab/wait.h"
@@ -137,6 +138,12 @@ class Play {
     must(report.ok(), report.ok() ? "" : report.violations.front());
   }
 
+  // Writes that were made beside the load.
+  void add(std::vector<Write> writes) {
+    recording_.history.writes.insert(recording_.history.writes.end(), writes.begin(), writes.end());
+  }
+  void add(const Switchover& switchover) { recording_.history.switchovers.push_back(switchover); }
+
   Cluster& cluster() { return cluster_; }
 
  private:
@@ -222,12 +229,15 @@ void kill_candidate_in_pause(Play& play) {
 }
 
 void kill_candidate_in_drain(Play& play) {
-  // Past every proxy: only the server knows of this transaction.
+  // Past every proxy: only the server knows of this transaction. The drain is to meet it, not the
+  // wait for long ones before.
+  play.master.connect().execute("SET GLOBAL active_master_idle_transaction_limit = 0");
   const OpenTransaction open(directly(play.master));
   auto switchover = play.begin_switchover();
   play.must_see_phase("DRAIN");
   play.candidate.kill();
   candidate_was_killed(play, std::move(switchover));
+  play.master.connect().execute("SET GLOBAL active_master_idle_transaction_limit = DEFAULT");
 }
 
 // Phases that last less than a millisecond: tried until one is met. The candidate can't apply the
@@ -365,6 +375,89 @@ void agent_is_killed(Play& play) {
   play.cluster().start_agent();
 }
 
+// root, past every proxy, writing to one node as fast as it can, through restarts.
+class Rogue {
+ public:
+  Rogue(const Node& node, uint32_t number)
+      : node_(node), number_(number), thread_([this](std::stop_token stop) { run(stop); }) {}
+
+  std::vector<Write> stop() {
+    thread_.request_stop();
+    thread_.join();
+    return std::move(writes_);
+  }
+  [[nodiscard]] int64_t refused() const { return refused_; }
+
+ private:
+  void run(const std::stop_token& stop) {
+    std::optional<sql::Connection> connection;
+    for (uint64_t sequence = 1; !stop.stop_requested(); ++sequence) {
+      Write write{.client = number_, .sequence = sequence, .start_us = now_us()};
+      write.stage = connection ? Stage::kAutocommit : Stage::kConnect;
+      try {
+        if (!connection) connection.emplace(node_.root());
+        write.stage = Stage::kAutocommit;
+        connection->execute("INSERT INTO lab.writes VALUES (" + std::to_string(number_) + ", " +
+                            std::to_string(sequence) + ", @@server_id)");
+      } catch (const sql::Error& error) {
+        write.error = error.number();
+        write.text = error.what();
+        const bool is_refused = write.text.find("active_master: ") != std::string::npos;
+        refused_ += is_refused ? 1 : 0;
+        write.answer =
+            is_refused || write.stage == Stage::kConnect ? Answer::kError : Answer::kUnknown;
+        if (error.connection_lost()) connection.reset();
+      }
+      write.end_us = now_us();
+      writes_.push_back(std::move(write));
+      // Gently enough for replication to keep up.
+      std::this_thread::sleep_for(1ms);
+    }
+  }
+
+  const Node& node_;
+  uint32_t number_;
+  std::vector<Write> writes_;
+  std::atomic<int64_t> refused_{0};
+  std::jthread thread_;
+};
+
+bool has_acknowledged(const std::vector<Write>& writes) {
+  return std::any_of(writes.begin(), writes.end(),
+                     [](const Write& write) { return write.answer == Answer::kOk; });
+}
+
+void root_writes_everywhere(Play& play) {
+  Rogue at_master(play.master, 801);
+  Rogue at_candidate(play.candidate, 802);
+  for (int i = 0; i < 6; ++i) {
+    const Node& target = i % 2 == 0 ? play.candidate : play.master;
+    sql::Connection connection = play.master.connect();
+    const SwitchoverResult result = Cluster::switch_to(target.name(), connection);
+    play.add(result.summary);
+    must(result.summary.done, "a switchover failed: " + result.summary.text);
+    play.cluster().wait_until_healthy(target.name());
+    play.traffic_must_run();
+  }
+  must(at_master.refused() > 0 && at_candidate.refused() > 0, "the fence refused nobody");
+  for (Rogue* rogue : {&at_master, &at_candidate}) {
+    std::vector<Write> writes = rogue->stop();
+    must(has_acknowledged(writes), "root could write nowhere");
+    play.add(std::move(writes));
+  }
+}
+
+void standby_restarts_fenced(Play& play) {
+  play.candidate.kill();
+  Rogue rogue(play.candidate, 803);
+  play.candidate.start(play.cluster().installation());
+  play.cluster().wait_until_healthy(play.master.name());
+  must(wait_until(kTrafficLimit, [&rogue] { return rogue.refused() > 0; }), "nothing was refused");
+  const std::vector<Write> writes = rogue.stop();
+  must(!has_acknowledged(writes), "root wrote on a standby that was starting");
+  play.add(writes);
+}
+
 // Not under load: without an active master clients see errors, rightly.
 void active_master_restarts(Cluster& cluster) {
   const std::string active = Cluster::active_node(*cluster.nodes().front());
@@ -386,6 +479,12 @@ const std::vector<Scenario>& scenarios() {
        wrong_targets},
       {{"second_switchover", "a second switchover while one runs is refused; the first succeeds"},
        second_switchover},
+      {{"root_writes_everywhere",
+        "root writes to both nodes past every proxy: only the active master takes it"},
+       root_writes_everywhere},
+      {{"standby_restarts_fenced",
+        "root tries to write on a standby while it starts: it never can"},
+       standby_restarts_fenced},
       {{"cancel", "KILL QUERY in APPROACH cancels; traffic never stopped"}, cancelled},
       {{"sql_thread_stopped", "the candidate's SQL thread is stopped: refused"},
        sql_thread_stopped},

@@ -31,7 +31,9 @@ const std::vector<ErrorEntry>& error_catalogue() {
       {ErrorCode::kProxiesDidNotHold, "not every proxy held its traffic in time",
        "see INFORMATION_SCHEMA.ACTIVE_MASTER_PROXIES, or raise active_master_pause_timeout"},
       {ErrorCode::kDrainTimeout, "running transactions did not end in time",
-       "end them, or raise active_master_pause_timeout"},
+       "end them, raise active_master_active_transaction_limit, "
+       "active_master_idle_transaction_limit or active_master_pause_timeout, or have them killed "
+       "by active_master_drain_policy"},
       {ErrorCode::kStepFailed, "a step failed on the server",
        "see the text and the server's error log"},
       {ErrorCode::kCatchUpTimeout, "the candidate did not apply the handover in time",

@@ -232,7 +232,14 @@ Event Node::absorb(const CancelCommand& input) {
 Event Node::absorb(const ServerStatus& input) {
   view_changed_ |=
       server_.read_only != input.read_only || server_.gtid_position != input.gtid_position;
+  // A standby writes nothing of its own: what is new was written past the fence.
+  const bool is_errant = state_ == State::kStandby && was_standby_ && !input.own_gtids.empty() &&
+                         input.own_gtids != server_.own_gtids;
+  if (is_errant)
+    last_error_ = "errant write: " + cut(input.own_gtids) + " after " + cut(server_.own_gtids);
+  was_standby_ = state_ == State::kStandby;
   server_ = input;
+  if (is_errant) return Event::kErrantWrite;
   return !input.read_only ? Event::kWritableStandby : Event::kNone;
 }
 

@@ -41,7 +41,17 @@ struct Config {
   Duration heartbeat_interval{500'000};
   Duration peer_timeout{5'000'000};
   Duration proxy_lease{10'000'000};
+
+  // Transactions that have lasted for longer than kLongTransaction are waited for before traffic is
+  // stopped: so long for one that runs a statement, so long for one that idles. 0: not then, only
+  // in the drain.
+  Duration active_transaction_limit{10'000'000};
+  Duration idle_transaction_limit{1'000'000};
+  bool kill_transactions = false;  // at the limit, instead of giving the switchover up
 };
+
+// Shorter ones end within the drain, and are no news.
+inline constexpr Duration kLongTransaction{100'000};
 
 // --- Jobs: what the core asks of the server that it runs in. Each ends in one JobDone.
 // ---------------
@@ -57,8 +67,13 @@ struct PersistJob {
 };
 // Is this server fit to hand the role over? Gives JobDone::rows and JobDone::facts.
 struct CheckLocalJob {
-  Duration longest_transaction{0};   // one that runs for longer already fails the check
   uint32_t candidate_server_id = 0;  // 0: none
+};
+// Wait until no long transaction runs, for so long; then fail, or kill what is left. 0: don't wait.
+struct AwaitTransactionsJob {
+  Duration active_limit{0};
+  Duration idle_limit{0};
+  bool kill = false;
 };
 // Is this server fit to take the role from the one described? Gives JobDone::rows.
 struct CheckCandidateJob {
@@ -74,6 +89,7 @@ struct WaitForPositionJob {
 // Let no session begin a transaction, wait until none is in one.
 struct DrainJob {
   Duration timeout{0};
+  bool kill = false;  // what is left then
 };
 // Stop every client's writes. From its success until OpenWritesJob no client commits here.
 struct FenceJob {
@@ -104,9 +120,9 @@ struct RecordActivationJob {
   NodeName node;
 };
 
-using Job = std::variant<PersistJob, CheckLocalJob, CheckCandidateJob, ReadPositionJob,
-                         WaitForPositionJob, DrainJob, FenceJob, HandoverJob, CatchUpJob,
-                         OpenWritesJob, StandDownJob, RecordActivationJob>;
+using Job = std::variant<PersistJob, CheckLocalJob, CheckCandidateJob, AwaitTransactionsJob,
+                         ReadPositionJob, WaitForPositionJob, DrainJob, FenceJob, HandoverJob,
+                         CatchUpJob, OpenWritesJob, StandDownJob, RecordActivationJob>;
 
 // --- Inputs
 // -----------------------------------------------------------------------------------------
@@ -151,6 +167,7 @@ struct CancelCommand {
 struct ServerStatus {  // read from the server now and then
   bool read_only = false;
   std::string gtid_position;
+  std::string own_gtids{};  // the newest in the binlog that this very server wrote, one per domain
 };
 struct Reconfigured {
   Config config;  // of the same identity
@@ -249,6 +266,7 @@ enum class Event {
   kCheckReply,
   kProbeReply,
   kWritableStandby,
+  kErrantWrite,
 };
 
 const char* to_string(Event event);
@@ -398,6 +416,7 @@ class Node {
   std::optional<Offer> offer_;  // that this node follows as candidate
   std::optional<SwitchoverId> bootstrap_;
   ServerStatus server_;
+  bool was_standby_ = false;  // when server_ was read
   bool stopping_ = false;
 
   uint64_t last_job_ = 0;

@@ -649,6 +649,19 @@ World news_while_waiting_for_proxies_is_taken_in() {
   return world;
 }
 
+World a_write_past_the_fence_is_noticed() {
+  World world = bootstrapped();
+  world.give("node1", ServerStatus{false, "0-1-5", "0-1-5"});
+  world.give("node1", ServerStatus{false, "0-1-6", "0-1-6"});
+  EXPECT_EQ(world.node("node1").view()->last_error, "") << "the active master may write";
+  world.give("node2", ServerStatus{true, "0-1-6", "0-2-3"});
+  world.give("node2", ServerStatus{true, "0-1-7", "0-2-3"});
+  EXPECT_EQ(world.node("node2").view()->last_error, "");
+  world.give("node2", ServerStatus{true, "0-2-8", "0-2-8"});
+  EXPECT_EQ(world.node("node2").view()->last_error, "errant write: 0-2-8 after 0-2-3");
+  return world;
+}
+
 World read_only_switched_off_on_a_standby_is_set_again() {
   World world = bootstrapped();
   world.hold<StandDownJob>("node2");
@@ -764,6 +777,7 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(a_higher_epoch_makes_an_active_master_stand_down),
     SCENARIO(a_higher_epoch_ends_a_switchover),
     SCENARIO(news_while_waiting_for_proxies_is_taken_in),
+    SCENARIO(a_write_past_the_fence_is_noticed),
     SCENARIO(read_only_switched_off_on_a_standby_is_set_again),
     SCENARIO(a_lower_epoch_changes_nothing),
     SCENARIO(a_stranger_has_no_say),

@@ -92,6 +92,8 @@ const char* to_string(Event event) {
       return "ProbeReply";
     case Event::kWritableStandby:
       return "read_only found off";
+    case Event::kErrantWrite:
+      return "errant write found";
   }
   return "?";
 }

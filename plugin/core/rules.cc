@@ -17,7 +17,6 @@ constexpr States kForward{State::kReopen, State::kAbortPersist, State::kAbortOpe
 constexpr States kResting{State::kStart,   State::kNew,    State::kStandby, State::kActive,
                           State::kGranted, State::kFollow, State::kRequest};
 
-constexpr Duration kNoLimit{std::chrono::hours(24 * 365)};
 constexpr Duration kJobMargin{500'000};
 constexpr Duration kRetryInterval{1'000'000};  // a failed local step is rarely mended sooner
 
@@ -132,7 +131,7 @@ struct Rules {
     n.refuse({*n.bootstrap_, n.self(), n.self(), false}, error);
     n.bootstrap_.reset();
   }
-  static void check_local_for_bootstrap(Node& n) { n.run(CheckLocalJob{kNoLimit, 0}); }
+  static void check_local_for_bootstrap(Node& n) { n.run(CheckLocalJob{}); }
   static void fail_bootstrap_check(Node& n) {
     std::string what;
     for (const auto& row : n.job_->rows) {
@@ -200,7 +199,7 @@ struct Rules {
     operation.deadline = n.now_ + n.config_.switchover_timeout;
     operation.phase_since = n.now_;
     n.phase_deadline_ = n.now_ + n.config_.peer_timeout;
-    n.run(CheckLocalJob{n.config_.pause_timeout, n.peers_[n.request_->target].state.server_id});
+    n.run(CheckLocalJob{n.peers_[n.request_->target].state.server_id});
   }
   static void add_checks(Node& n, const NodeName& node, const std::vector<CheckRow>& rows) {
     auto& checks = n.operation_->report->checks;
@@ -253,8 +252,19 @@ struct Rules {
   static bool proxies_lost(const Node& n) { return !lost_proxies(n).empty(); }
   static void begin_approach(Node& n) {
     note_checks(n);
+    const auto& config = n.config_;
+    const auto limit = std::max(config.active_transaction_limit, config.idle_transaction_limit);
+    n.phase_deadline_ = n.now_ + limit + kJobMargin;
+    n.run(AwaitTransactionsJob{config.active_transaction_limit, config.idle_transaction_limit,
+                               config.kill_transactions});
+  }
+  static bool awaited_transactions(const Node& n) {
+    return std::holds_alternative<AwaitTransactionsJob>(*n.awaited_job_);
+  }
+  static bool read_its_position(const Node& n) { return !awaited_transactions(n); }
+  static void measure_lag(Node& n) {
     n.phase_deadline_ = n.now_ + n.config_.approach_timeout;
-    n.run(ReadPositionJob{});
+    read_position(n);
   }
   static void send_probe(Node& n) {
     auto& operation = *n.operation_;
@@ -279,7 +289,7 @@ struct Rules {
   // The job knows who keeps it waiting, so it gets the time and the core's own limit lies behind
   // it.
   static void drain(Node& n) {
-    n.run(DrainJob{std::max(n.phase_deadline_ - n.now_, Duration{0})});
+    n.run(DrainJob{std::max(n.phase_deadline_ - n.now_, Duration{0}), n.config_.kill_transactions});
     n.phase_deadline_ = n.phase_deadline_ + kJobMargin;
   }
   static void fence(Node& n) {
@@ -359,7 +369,8 @@ struct Rules {
     }
   }
   static void fail_job(Node& n) {
-    const auto code = n.state_ == State::kDrain ? ErrorCode::kDrainTimeout : ErrorCode::kStepFailed;
+    const bool waited = n.state_ == State::kDrain || awaited_transactions(n);
+    const auto code = waited ? ErrorCode::kDrainTimeout : ErrorCode::kStepFailed;
     fail(n, code, std::string("in phase ") + to_string(phase_of(n.state_)) + ": " + n.job_->error);
   }
   static void fail_declined(Node& n) {
@@ -501,8 +512,8 @@ const Rule kRules[] = {
 {206, States(S::kCheck), E::kCheckReply, "a proxy is lost, its lease not run out", Rules::proxies_lost,
   "refuse", Rules::finish_check_failed, S::kActive, kMoves, "switchover refused: a proxy is lost"},
 {207, States(S::kCheck), E::kCheckReply, "", nullptr,
-  "read the position", Rules::begin_approach, S::kApproach, kMoves, "all checks passed"},
-{208, States(S::kApproach), E::kJobDone, "", nullptr,
+  "wait for long transactions to end", Rules::begin_approach, S::kApproach, kMoves, "all checks passed"},
+{208, States(S::kApproach), E::kJobDone, "the position was read", Rules::read_its_position,
   "probe the candidate with it", Rules::send_probe, S::kApproach, kStays, "measuring the candidate's lag"},
 {209, States(S::kApproach), E::kProbeReply, "the candidate is close", Rules::probe_quick,
   "persist the intent", Rules::persist_intent, S::kIntent, kMoves, "the candidate's lag is small"},
@@ -532,6 +543,8 @@ const Rule kRules[] = {
   "report", Rules::finish_done, S::kStandby, kMoves, "switchover done"},
 {222, States(S::kResume), E::kAlways, "time is up", Rules::phase_expired,
   "report with exceptions", Rules::finish_with_exceptions, S::kStandby, kMoves, "switchover done, but a proxy has not opened yet"},
+{223, States(S::kApproach), E::kJobDone, "long transactions have ended", Rules::awaited_transactions,
+  "read the position", Rules::measure_lag, S::kApproach, kStays, "no long transaction is running"},
 
 // --- the way back: a cause is noted, then what must be undone is undone ---
 {300, kHarmless | kUndoable, E::kCancel, "of this switchover", Rules::cancel_is_ours,
@@ -596,6 +609,9 @@ const Rule kRules[] = {
   "tell the sender this node's state", Rules::tell_state, S::kActive, kStays, "asked about an epoch that is burnt"},
 {505, States(S::kStandby), E::kWritableStandby, "", nullptr,
   "stand down", Rules::stand_down, S::kStandby, kStays, "somebody switched read_only off on a standby: it is set again"},
+
+{506, States(S::kStandby), E::kErrantWrite, "", nullptr,
+  "stand down", Rules::stand_down, S::kStandby, kStays, "something was written past the fence"},
 
 // --- states that only go forward ---
 {600, kForward, E::kJobFailed, "", nullptr,

@@ -2,6 +2,7 @@
 
 #include "plugin/server/fence_audit.h"
 #include "plugin/server/gtid.h"
+#include "plugin/server/transactions.h"
 
 #include <chrono>
 #include <thread>
@@ -12,7 +13,6 @@ namespace {
 // A row of the newest activation may still be on its way when a switchover follows another at once.
 constexpr std::chrono::milliseconds kEventPatience{1000};
 constexpr std::chrono::milliseconds kEventGlance{10};
-constexpr std::chrono::milliseconds kTrxCache{110};
 
 std::string column(const Row& row, std::string_view name) {
   const auto it = row.find(name);
@@ -91,22 +91,6 @@ std::vector<CheckRow> check_replication(Session& session, uint32_t master_server
 
 }  // namespace
 
-std::string running_transactions(Session& session, Duration longer_than) {
-  std::string text;
-  for (const auto& trx : session.query(
-           "SELECT trx_mysql_thread_id AS id, IFNULL(USER, '?') AS user,"
-           " TIMESTAMPDIFF(SECOND, trx_started, NOW()) AS age"
-           " FROM information_schema.INNODB_TRX LEFT JOIN information_schema.PROCESSLIST"
-           " ON ID = trx_mysql_thread_id"
-           " WHERE trx_mysql_thread_id <> 0 AND IFNULL(USER, '') <> 'system user'"
-           " AND trx_started <= NOW(6) - INTERVAL " +
-           std::to_string(longer_than.count()) + " MICROSECOND ORDER BY trx_started LIMIT 5")) {
-    text += (text.empty() ? "" : ", ") + std::string("thread ") + column(trx, "id") + " of " +
-            column(trx, "user") + " for " + column(trx, "age") + " s";
-  }
-  return text;
-}
-
 std::vector<CheckRow> check_active_master(Session& session, const CheckLocalJob& job,
                                           CheckRequest& facts) {
   std::vector<CheckRow> rows;
@@ -124,22 +108,33 @@ std::vector<CheckRow> check_active_master(Session& session, const CheckLocalJob&
   const bool has_table = event_table_exists(session);
   rows.push_back(event_table_row(has_table));
   if (has_table) facts.newest_event = newest_event(session);
-  auto transactions = running_transactions(session, job.longest_transaction);
-  if (!transactions.empty()) {
-    // The server caches INNODB_TRX for 0.1 s (CACHE_MIN_IDLE_TIME_NS): what it shows may have
-    // ended.
-    std::this_thread::sleep_for(kTrxCache);
-    transactions = running_transactions(session, job.longest_transaction);
-  }
-  rows.push_back(row("long transactions", transactions.empty(),
-                     transactions.empty() ? "none" : transactions,
-                     "wait for them, end them, or raise active_master_pause_timeout"));
+  const auto transactions = describe(session, sessions_inside(kLongTransaction));
+  rows.push_back({{},
+                  "transactions",
+                  transactions.empty() ? Verdict::kOk : Verdict::kWarning,
+                  transactions.empty() ? "no long ones" : transactions,
+                  transactions.empty() ? ""
+                                       : "a switchover waits for them, as long as "
+                                         "active_master_active_transaction_limit and "
+                                         "active_master_idle_transaction_limit say"});
+  const auto prepared = prepared_transactions(session);
+  rows.push_back(row("XA transactions", prepared.empty(),
+                     prepared.empty() ? "none is prepared" : "prepared: " + prepared,
+                     "XA COMMIT or XA ROLLBACK them: that is not possible on a standby"));
   const bool watches = gate_is_watching();
   rows.push_back(
       row("fence", watches,
           watches ? "ACTIVE_MASTER_FENCE is loaded" : "ACTIVE_MASTER_FENCE is not loaded yet",
           "sessions that idle since the last UNINSTALL keep its old copy: let them run a "
           "statement, or end them"));
+  if (const auto gap = fence_gap(); !gap.empty()) {
+    rows.push_back(
+        {{},
+         "fence binds administrators",
+         Verdict::kWarning,
+         gap,
+         "accounts with READ ONLY ADMIN can change the schema of a standby: don't use them"});
+  }
   if (job.candidate_server_id != 0 && !replicates_from(session, job.candidate_server_id)) {
     rows.push_back({{},
                     "way back",

@@ -18,7 +18,4 @@ namespace active_master {
 // The candidate's side: can it take over from the server that `facts` describes?
 [[nodiscard]] std::vector<CheckRow> check_candidate(Session& session, const CheckRequest& facts);
 
-// People's list of what is in a transaction for longer than that (or at all, when zero).
-[[nodiscard]] std::string running_transactions(Session& session, Duration longer_than);
-
 }  // namespace active_master

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -46,10 +47,12 @@ struct Client {
     kOwn,      // in a procedure of ours: the switchover must not wait for who asked for it
   };
 
-  Place place = Place::kOutside;
+  std::atomic<Place> place{Place::kOutside};
+  std::atomic<std::chrono::steady_clock::time_point> inside_since{};
   // The query id of its statement that is running; 0: none. Statements inside of procedures and
   // functions are told of like its own, but begin and end within it; their query ids are others.
-  unsigned long long statement = 0;
+  std::atomic<unsigned long long> statement{0};
+  bool has_global_lock = false;
   bool stays_local = false;  // that statement may change this server all the same
   uint64_t born = 0;         // the gate's term
   Withheld withheld;
@@ -134,6 +137,11 @@ void apply_fence(MYSQL_THD thd, Client& client, bool is_nested, std::string_view
   }
 }
 
+void go_inside(Client& client) {
+  client.inside_since.store(std::chrono::steady_clock::now(), std::memory_order_relaxed);
+  client.place = Client::Place::kInside;
+}
+
 void on_statement_start(MYSQL_THD thd, Client& client, const mysql_event_general& event) {
   const std::string_view command(event.general_command, event.general_command_length);
   if (command != "Query" && command != "Execute") return;
@@ -154,7 +162,7 @@ void on_statement_start(MYSQL_THD thd, Client& client, const mysql_event_general
   if (may_wait) thd_wait_begin(thd, THD_WAIT_USER_LOCK);  // lets a thread pool run somebody else
   switch (gate.enter(in_transaction, [thd] { return is_killed(thd); })) {
     case Gate::Entry::kInside:
-      client.place = Client::Place::kInside;
+      go_inside(client);
       // What writes is refused by and by; this would succeed, and the client be cut off inside of
       // it.
       if (is_sent_away(client) && only_begins(query)) refuse(thd, client);
@@ -173,12 +181,21 @@ void leave(Client& client) {
   server_gate().leave();
 }
 
+void note_global_lock(Client& client, std::string_view query) {
+  const auto lock = global_lock(query);
+  if (lock != GlobalLock::kUnchanged) client.has_global_lock = lock == GlobalLock::kTaken;
+}
+
 void on_statement_end(MYSQL_THD thd, Client& client, const mysql_event_general& event) {
   if (event.query_id != client.statement) return;
   client.statement = 0;
   if (client.place == Client::Place::kOwn) client.place = Client::Place::kOutside;
-  if (client.place != Client::Place::kInside || thd_test_options(thd, kOptionBegin)) return;
   const std::string_view query(event.general_query, event.general_query_length);
+  if (event.general_error_code == 0) note_global_lock(client, query);
+  if (client.place != Client::Place::kInside || client.has_global_lock ||
+      thd_test_options(thd, kOptionBegin | kOptionTableLock)) {
+    return;
+  }
   if (thd_test_options(thd, kOptionNotAutocommit) && !ends_transaction(query)) return;
   leave(client);
 }
@@ -217,7 +234,7 @@ void on_table_write(MYSQL_THD thd, Client& client, const mysql_event_table& even
   if (client.place != Client::Place::kOutside) return;
   if (client.statement == 0) client.statement = event.query_id;
   server_gate().enter_unheld();
-  client.place = Client::Place::kInside;
+  go_inside(client);
 }
 
 void on_connection_event(MYSQL_THD thd, Client& client, const mysql_event_connection& event) {
@@ -324,6 +341,20 @@ void take_read_only_admin_from_idle_sessions() {
     client->withheld.take(thd);
     wsrep_thd_kill_UNLOCK(thd);
   }
+}
+
+std::vector<SessionInside> sessions_inside(std::chrono::microseconds longer_than) {
+  using std::chrono::duration_cast;
+  const auto now = std::chrono::steady_clock::now();
+  std::vector<SessionInside> sessions;
+  const std::lock_guard lock(clients_mutex);
+  for (const auto& [id, client] : clients) {
+    if (client->place != Client::Place::kInside) continue;
+    const auto age = duration_cast<std::chrono::microseconds>(now - client->inside_since.load());
+    if (age > longer_than) sessions.push_back({id, age, client->statement == 0});
+  }
+  std::ranges::sort(sessions, std::greater<>(), &SessionInside::age);
+  return sessions;
 }
 
 Gate& server_gate() {

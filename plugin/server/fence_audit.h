@@ -1,7 +1,9 @@
 // Connects gate and fence to the server's sessions: the audit plugin ACTIVE_MASTER_FENCE.
 #pragma once
 
+#include <chrono>
 #include <string>
+#include <vector>
 
 #include "plugin/server/fence.h"
 #include "plugin/server/gate.h"
@@ -19,6 +21,16 @@ namespace active_master {
 
 // Why READ ONLY ADMIN can't be taken from sessions on this server; empty if it can.
 [[nodiscard]] std::string fence_gap();
+
+// A client session that is in a statement or transaction, or holds locks: the drain waits for it.
+struct SessionInside {
+  unsigned long thread_id = 0;
+  std::chrono::microseconds age{0};
+  bool is_idle = false;  // it runs no statement
+};
+
+// Those that are so for longer, the oldest first.
+[[nodiscard]] std::vector<SessionInside> sessions_inside(std::chrono::microseconds longer_than);
 
 // After the fence was closed: no session that is idle keeps READ ONLY ADMIN until its next
 // statement.

@@ -10,7 +10,11 @@
 #include <thread>
 
 #include "plugin/server/checks.h"
+#include "plugin/server/events.h"
 #include "plugin/server/fence_audit.h"
+#include "plugin/server/gtid.h"
+#include "plugin/server/log.h"
+#include "plugin/server/transactions.h"
 
 namespace active_master {
 namespace {
@@ -22,6 +26,8 @@ constexpr std::chrono::milliseconds kWaitSlice{100};
 // read_only waits for statements that hold locks. Standing down isn't urgent and is tried again.
 constexpr Duration kStandDownLimit{1'000'000};
 constexpr Duration kReloadLimit{500'000};
+// A killed session rolls back what it did. The core's own limit for the drain lies behind this.
+constexpr std::chrono::milliseconds kKillPatience{400};
 
 std::string seconds(Duration d) {
   return std::to_string(static_cast<double>(std::max(d, Duration{1000}).count()) / 1e6);
@@ -120,6 +126,10 @@ void perform(Context& context, const CheckCandidateJob& job, JobDone& done) {
   done.rows = check_candidate(*context.session, job.request);
 }
 
+void perform(Context& context, const AwaitTransactionsJob& job, JobDone&) {
+  await_transactions(*context.session, job, context.cancelled);
+}
+
 void perform(Context& context, const ReadPositionJob&, JobDone& done) {
   done.text = context.session->value("SELECT @@gtid_binlog_pos");
 }
@@ -141,10 +151,18 @@ void perform(Context& context, const DrainJob& job, JobDone&) {
   }
   context.check_cancelled();
   if (is_empty) return;
-  const auto transactions = running_transactions(*context.session, Duration{0});
-  throw std::runtime_error(
-      "sessions in a statement or transaction: " + std::to_string(server_gate().inside()) +
-      (transactions.empty() ? "" : "; " + transactions));
+  const auto left = sessions_inside(Duration{0});
+  const auto who = std::to_string(left.size()) +
+                   " sessions in a statement or transaction: " + describe(*context.session, left);
+  if (!job.kill) throw std::runtime_error(who);
+  log_line({LogLine::Level::kWarning, "killed for the switchover: " + who});
+  kill(*context.session, left);
+  server_gate().set_mode(Gate::Mode::kHoldAll);
+  const auto killed_by = steady_clock::now() + kKillPatience;
+  if (!server_gate().wait_until_empty(
+          [&] { return context.cancelled || steady_clock::now() >= killed_by; })) {
+    throw std::runtime_error("not ended although they were killed: " + who);
+  }
 }
 
 void perform(Context& context, const FenceJob& job, JobDone&) {
@@ -158,11 +176,12 @@ void perform(Context& context, const FenceJob& job, JobDone&) {
 }
 
 void perform(Context& context, const HandoverJob& job, JobDone& done) {
-  insert_event(
-      *context.session,
-      "INSERT INTO active_master.event (epoch, kind, from_node, to_node, switchover_id) VALUES (" +
-          std::to_string(job.epoch.value) + ", 'handover', " + quoted(job.from) + ", " +
-          quoted(job.to) + ", " + std::to_string(job.id.value) + ")");
+  insert_event(*context.session,
+               "INSERT INTO active_master.event (epoch, kind, from_node, to_node, switchover_id,"
+               " enabled_events) VALUES (" +
+                   std::to_string(job.epoch.value) + ", 'handover', " + quoted(job.from) + ", " +
+                   quoted(job.to) + ", " + std::to_string(job.id.value) + ", " +
+                   quoted(enabled_events(*context.session)) + ")");
   done.text = context.session->value("SELECT @@last_gtid");
   if (done.text.empty()) throw std::runtime_error("the handover row got no GTID: is log_bin on?");
 }
@@ -284,7 +303,9 @@ LaneNumber lane_number(const Job& job) {
   // In one lane, so that who may write changes in the order in which it was decided.
   if (std::holds_alternative<DrainJob>(job) || std::holds_alternative<FenceJob>(job) ||
       std::holds_alternative<HandoverJob>(job) || std::holds_alternative<OpenWritesJob>(job) ||
-      std::holds_alternative<StandDownJob>(job)) {
+      std::holds_alternative<StandDownJob>(job) ||
+      // Never after the handover row, which is the last that this server writes in its epoch.
+      std::holds_alternative<RecordActivationJob>(job)) {
     return kRoleLane;
   }
   return kQueryLane;
@@ -313,9 +334,24 @@ void JobRunner::run(JobId id, Job job) {
     } catch (const std::exception& error) {
       done.error = error.what();
     }
-    done_(std::move(done));
+    done_(done);
     // Standing down isn't awaited by the core, but people look whether read_only is on.
     if (std::holds_alternative<StandDownJob>(job)) read_status();
+    if (!done.error.empty()) return;
+    if (std::holds_alternative<StandDownJob>(job)) run_aside(disable_events);
+    if (std::holds_alternative<OpenWritesJob>(job)) run_aside(enable_events);
+  });
+}
+
+void JobRunner::run_aside(std::function<void(Session&)> work) {
+  lanes_[kQueryLane]->push(JobId{}, [work = std::move(work)](const std::atomic<bool>&) {
+    if (server_is_stopping()) return;
+    try {
+      Session session;
+      work(session);
+    } catch (const std::exception& error) {
+      log_line({LogLine::Level::kWarning, error.what()});
+    }
   });
 }
 
@@ -327,9 +363,14 @@ void JobRunner::read_status() {
   lanes_[kQueryLane]->push(JobId{}, [this](const std::atomic<bool>&) {
     if (server_is_stopping()) return;
     try {
-      const auto rows = Session().query("SELECT @@read_only AS r, @@gtid_current_pos AS g");
+      const auto rows = Session().query(
+          "SELECT @@read_only AS r, @@gtid_current_pos AS g, @@gtid_binlog_state AS b,"
+          " @@server_id AS s");
+      const Row& row = rows.front();
       if (!gate_is_watching()) reload_fence();
-      status_({rows.front().at("r") != "0", rows.front().at("g").value_or("")});
+      status_({row.at("r") != "0", row.at("g").value_or(""),
+               errant_transactions(row.at("b").value_or(""), "",
+                                   static_cast<uint32_t>(number(row.at("s").value_or(""))))});
     } catch (const std::exception&) {
       // killed, perhaps; the next one is a second away
     }

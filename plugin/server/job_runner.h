@@ -29,6 +29,8 @@ class JobRunner {
  private:
   class Lane;
 
+  void run_aside(std::function<void(Session&)> work);
+
   StateFile& state_file_;
   std::function<void(JobDone)> done_;
   std::function<void(ServerStatus)> status_;

@@ -19,8 +19,10 @@
 namespace active_master {
 
 // Bits of a session's options as thd_test_options() takes them; the server's private sql_priv.h
-// names them. mtr-tests show on a running server that transactions are told apart by them.
+// names them. mtr-tests show on a running server that transactions and locks are told apart by
+// them.
 inline constexpr long long kOptionNotAutocommit = 1LL << 19;
 inline constexpr long long kOptionBegin = 1LL << 20;
+inline constexpr long long kOptionTableLock = 1LL << 21;
 
 }  // namespace active_master

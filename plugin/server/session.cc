@@ -41,7 +41,9 @@ Session::Session(std::chrono::microseconds limit) : mysql_(mysql_init(nullptr)) 
     using std::chrono::ceil;
     const auto seconds = std::to_string(ceil<std::chrono::seconds>(limit).count());
     const auto exact = std::chrono::duration<double>(std::max(limit, kShortestLimit)).count();
-    query("SET SESSION lock_wait_timeout = " + seconds +
+    // And statements are read as quoted() and our own text mean them, whatever the server's
+    // default.
+    query("SET SESSION sql_mode = 'STRICT_ALL_TABLES', lock_wait_timeout = " + seconds +
           ", max_statement_time = " + std::to_string(exact));
   } catch (...) {
     if (mysql_) mysql_close(mysql_);

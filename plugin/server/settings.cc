@@ -34,6 +34,9 @@ unsigned int resume_timeout;
 unsigned int heartbeat_interval;
 unsigned int peer_timeout;
 unsigned int proxy_lease;
+unsigned int active_transaction_limit;
+unsigned int idle_transaction_limit;
+unsigned long drain_policy;
 unsigned int fence_hold;
 unsigned int fence_error;
 unsigned long fence;
@@ -186,6 +189,19 @@ void update_number(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noe
   }
 }
 
+enum DrainPolicy : unsigned long { kDrainAbort, kDrainKill };
+const char* drain_policy_names[] = {"ABORT", "KILL", nullptr};
+TYPELIB drain_policies = {2, "active_master_drain_policy", drain_policy_names, nullptr};
+
+void update_enum(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noexcept {
+  *static_cast<unsigned long*>(to) = *static_cast<const unsigned long*>(save);
+  try {
+    apply();
+  } catch (const std::exception& e) {
+    my_printf_error(ER_UNKNOWN_ERROR, "active_master: %s", MYF(0), e.what());
+  }
+}
+
 // Values of active_master_fence, in the order of fence_names.
 enum FenceMode : unsigned long { kFenceOn, kFenceOff, kFenceForcedOff };
 const char* fence_names[] = {"ON", "OFF", "FORCED_OFF", nullptr};
@@ -283,6 +299,23 @@ MYSQL_SYSVAR_STR(request, request, PLUGIN_VAR_NOCMDOPT | PLUGIN_VAR_MEMALLOC,
                  "The door that the procedures in schema active_master use; not for people.",
                  check_request, forget_request, "");
 
+MYSQL_SYSVAR_UINT(
+    active_transaction_limit, active_transaction_limit, kNumber,
+    "Before traffic is stopped, a switchover waits so long for long transactions (of more than 0.1 "
+    "s) "
+    "that are running a statement, in milliseconds; then active_master_drain_policy applies. 0: "
+    "not "
+    "then, only when traffic is stopped.",
+    check_number, update_number, 10000, 0, 600000, 0);
+MYSQL_SYSVAR_UINT(
+    idle_transaction_limit, idle_transaction_limit, kNumber,
+    "The same for transactions that are idle, and for sessions that hold locks, in milliseconds.",
+    check_number, update_number, 1000, 0, 600000, 0);
+MYSQL_SYSVAR_ENUM(
+    drain_policy, drain_policy, PLUGIN_VAR_RQCMDARG,
+    "What becomes of transactions that outlast their limit: with ABORT the switchover is given up, "
+    "with KILL their connections are closed.",
+    nullptr, update_enum, 0, &drain_policies);
 MYSQL_SYSVAR_UINT(
     fence_hold, fence_hold, kNumber,
     "How long a statement that would begin a transaction waits at this node while a switchover is "
@@ -428,6 +461,9 @@ st_mysql_sys_var* system_variables[] = {VARIABLE(node_name),
                                         VARIABLE(heartbeat_interval),
                                         VARIABLE(peer_timeout),
                                         VARIABLE(proxy_lease),
+                                        VARIABLE(active_transaction_limit),
+                                        VARIABLE(idle_transaction_limit),
+                                        VARIABLE(drain_policy),
                                         VARIABLE(fence),
                                         VARIABLE(fence_hold),
                                         VARIABLE(fence_error),
@@ -469,6 +505,9 @@ Settings read_settings() {
   config.heartbeat_interval = ms(heartbeat_interval);
   config.peer_timeout = ms(peer_timeout);
   config.proxy_lease = ms(proxy_lease);
+  config.active_transaction_limit = ms(active_transaction_limit);
+  config.idle_transaction_limit = ms(idle_transaction_limit);
+  config.kill_transactions = drain_policy == kDrainKill;
 
   settings.network = {config.identity.cluster,     config.identity.node, text(listen_address),
                       static_cast<uint16_t>(port), config.peers,         config.peer_timeout};

@@ -86,6 +86,16 @@ bool only_begins(std::string_view query) {
                : take_word(query, "TRANSACTION");
 }
 
+GlobalLock global_lock(std::string_view query) {
+  query = skip_space_and_comments(query);
+  if (take_word(query, "UNLOCK")) return GlobalLock::kReleased;
+  if (take_word(query, "FLUSH"))
+    return contains_word(query, "LOCK") ? GlobalLock::kTaken : GlobalLock::kUnchanged;
+  if (!take_word(query, "BACKUP")) return GlobalLock::kUnchanged;
+  return contains_word(query, "END") || contains_word(query, "UNLOCK") ? GlobalLock::kReleased
+                                                                       : GlobalLock::kTaken;
+}
+
 bool stays_local(std::string_view query) {
   query = skip_space_and_comments(query);
   const auto end = query.find(';');

@@ -17,6 +17,10 @@ namespace active_master {
 // Does it begin a transaction and do nothing else?
 [[nodiscard]] bool only_begins(std::string_view query);
 
+// Does it take or release a lock that is no table's: FLUSH TABLES WITH READ LOCK, BACKUP STAGE?
+enum class GlobalLock { kUnchanged, kTaken, kReleased };
+[[nodiscard]] GlobalLock global_lock(std::string_view query);
+
 // May it change this server while the fence is closed? UNINSTALL, and table maintenance that is
 // kept out of the binlog. Not if other statements might follow in the same text.
 [[nodiscard]] bool stays_local(std::string_view query);

@@ -39,6 +39,16 @@ TEST(OnlyBegins, Transactions) {
   }
 }
 
+TEST(GlobalLock, IsTakenAndReleased) {
+  EXPECT_EQ(global_lock("FLUSH TABLES WITH READ LOCK"), GlobalLock::kTaken);
+  EXPECT_EQ(global_lock("backup stage block_commit"), GlobalLock::kTaken);
+  EXPECT_EQ(global_lock("BACKUP STAGE END"), GlobalLock::kReleased);
+  EXPECT_EQ(global_lock("UNLOCK TABLES"), GlobalLock::kReleased);
+  for (const auto* query : {"FLUSH TABLES", "LOCK TABLES t READ", "SELECT 1", ""}) {
+    EXPECT_EQ(global_lock(query), GlobalLock::kUnchanged) << query;
+  }
+}
+
 TEST(StaysLocal, MaintenanceThatIsKeptOutOfTheBinlog) {
   for (const auto* query :
        {"ANALYZE LOCAL TABLE t", "optimize no_write_to_binlog table t;", "REPAIR/* */LOCAL TABLE t",

@@ -8,6 +8,7 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 #include <charconv>
+#include <thread>
 
 namespace active_master::agent {
 namespace {
@@ -19,6 +20,10 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr uint64_t kHeld = 1;  // maxconn
+
+// A session that is shut down is gone within milliseconds, or needs to be shut down again.
+constexpr int kLooks = 20;
+constexpr milliseconds kLookInterval{5};
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
@@ -122,6 +127,39 @@ std::optional<seconds> parse_queued_for(std::string_view text, const Address& so
     }
   }
   return std::nullopt;
+}
+
+std::vector<std::string> parse_sessions_elsewhere(std::string_view text, std::string_view backend,
+                                                  std::string_view server, const Address& address) {
+  const auto is_named = [](std::string_view line, std::string_view key, std::string_view name) {
+    if (!line.starts_with(key)) return false;
+    line.remove_prefix(key.size());
+    return line.starts_with(name) && line.substr(name.size()).starts_with(" (");
+  };
+  const std::string here = address.host + ":" + std::to_string(address.port);  // no brackets
+  std::vector<std::string> ids;
+  std::string_view id;
+  bool is_on_backend = false;
+  bool is_elsewhere = false;
+  for (const auto line : split(text, '\n')) {
+    if (line.starts_with("0x")) {
+      id = line.substr(0, line.find(':'));
+      is_on_backend = is_elsewhere = false;
+    } else if (line.starts_with("  backend=")) {
+      is_on_backend = is_named(line, "  backend=", backend);
+    } else if (is_on_backend && is_named(line, "  server=", server)) {
+      const auto at = line.find(" addr=");
+      is_elsewhere = at != std::string_view::npos && line.substr(at + 6) != here;
+    } else if (is_elsewhere && line.starts_with("  scb=")) {
+      // In other states it has no connection (any more), and will get one to the present address.
+      const auto is_in = [&](std::string_view state) {
+        return line.find(state) != std::string_view::npos;
+      };
+      if (is_in(" state=CON ") || is_in(" state=RDY ") || is_in(" state=EST "))
+        ids.emplace_back(id);
+    }
+  }
+  return ids;
 }
 
 // --- The admin socket
@@ -233,22 +271,37 @@ void Haproxy::hold() {
 void Haproxy::open(const Address& to) {
   const Address address = resolve(to);
   const Server server = read();
+  const bool moves = server.address != address;
   note_sessions(server);
-  if (server.address != address) {
+  sessions_at_.insert(address.to_string());
+  if (moves) {
     if (server.maxconn != kHeld)
       set_maxconn(kHeld);  // or new sessions would be closed with the old
     set_address(address);
+    if (sessions_at_.size() > 1) {
+      const std::string answer = command("shutdown sessions server " + path_);
+      if (!answer.empty()) fail("the sessions of " + path_ + " can't be closed: " + answer);
+    }
   }
-  sessions_at_.insert(address.to_string());
-  if (sessions_at_.size() > 1) {
-    const std::string answer = command("shutdown sessions server " + path_);
-    if (!answer.empty()) fail("the sessions of " + path_ + " can't be closed: " + answer);
+  if (server.maxconn != options_.maxconn || moves) set_maxconn(options_.maxconn);
+  occupant_.reset();
+  // After traffic is open, as those that wait need not wait for this.
+  if (sessions_at_.size() > 1 && close_sessions_elsewhere(address)) {
     sessions_at_ = {address.to_string()};
   }
-  if (server.maxconn != options_.maxconn || server.address != address) {
-    set_maxconn(options_.maxconn);
+}
+
+// False if some are left: those whose client has gone already, and that only their server can end.
+// They do no harm, and are looked at again when the agent next verifies that traffic is open.
+bool Haproxy::close_sessions_elsewhere(const Address& address) const {
+  for (int look = 0; look < kLooks; ++look) {
+    if (look > 0) std::this_thread::sleep_for(kLookInterval);
+    const auto left = parse_sessions_elsewhere(command("show sess all"), options_.backend,
+                                               options_.server, address);
+    if (left.empty()) return true;
+    for (const auto& id : left) (void)command("shutdown session " + id);  // it may be gone by now
   }
-  occupant_.reset();
+  return false;
 }
 
 // Called before the address changes. Parked by us, sessions are where they were before; found

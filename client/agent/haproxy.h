@@ -19,6 +19,9 @@
 // Opening. The address is rewritten first, then what is left on other servers is closed, then
 // maxconn is raised: what waits connects to the address as it is then. It is raised to a large
 // number, never to 0, which lets new connections pass but not those that wait.
+//   `shutdown sessions` sets a flag in each session while that may run on another thread, and in
+// HAProxy 2.6 the flag can get lost (mended in 3.1). So the sessions are read back, and what is
+// left elsewhere is shut down again until nothing is.
 //
 // When the agent ends, HAProxy stays as it is: open stays open, at the active master that was known
 // last. Held stays held as far as it goes without the occupant: by sessions that still run, else by
@@ -62,6 +65,13 @@ using Row = std::map<std::string, std::string, std::less<>>;
 [[nodiscard]] std::optional<std::chrono::seconds> parse_queued_for(std::string_view text,
                                                                    const Address& source);
 
+// The sessions on backend/server that run at another address than this one, from `show sess all`:
+// what `shutdown session` takes.
+[[nodiscard]] std::vector<std::string> parse_sessions_elsewhere(std::string_view text,
+                                                                std::string_view backend,
+                                                                std::string_view server,
+                                                                const Address& address);
+
 // --- The driver.
 
 class Haproxy : public Driver {
@@ -103,6 +113,7 @@ class Haproxy : public Driver {
   void set_address(const Address& address) const;
   void set_maxconn(uint64_t maxconn) const;
   void note_sessions(const Server& server);
+  [[nodiscard]] bool close_sessions_elsewhere(const Address& address) const;
   void occupy();
   void check_queue_timeout();
   [[nodiscard]] std::optional<boost::asio::ip::tcp::socket> dial();

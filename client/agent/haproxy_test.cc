@@ -59,6 +59,30 @@ TEST(ParseQueuedFor, FindsTheConnection) {
   EXPECT_FALSE(parse_queued_for(text, {"127.0.0.1", 1}));
 }
 
+TEST(ParseSessionsElsewhere, GivesThoseOfTheServerAtAnotherAddress) {
+  const auto session = [](const std::string& id, const std::string& backend,
+                          const std::string& server, const std::string& state = "EST") {
+    return id + ": [25/Nov/2026:07:22:59.258674] id=0 proto=tcpv4 source=127.0.0.1:59124\n" +
+           "  frontend=fe (id=2 mode=tcp), listener=? (id=1) addr=127.0.0.1:18901\n" +
+           "  backend=" + backend + " (id=3 mode=tcp) addr=127.0.0.1:44364\n" +
+           "  server=" + server + "\n  task=0x55f952023200 (state=0x00 nice=0)\n" +
+           "  scf=0x55f951fc7cf0 flags=0x00000000 state=EST endp=CONN,0x55f952023110 sub=1\n" +
+           "  scb=0x55f951f6d260 flags=0x00000001 state=" + state + " endp=CONN,0x55f952023640\n";
+  };
+  const std::string text = session("0xa", "be", "s (id=1) addr=127.0.0.1:10") +
+                           session("0xb", "be", "s (id=1) addr=127.0.0.1:11") +
+                           session("0xc", "be2", "s (id=1) addr=127.0.0.1:10") +
+                           session("0xd", "be", "s2 (id=1) addr=127.0.0.1:10") +
+                           session("0xe", "be", "s (id=1)") +
+                           session("0xf", "be", "<NONE> (id=-1)") +
+                           session("0x10", "be", "s (id=1) addr=127.0.0.1:10", "TAR");
+  EXPECT_THAT(parse_sessions_elsewhere(text, "be", "s", {"127.0.0.1", 11}),
+              testing::ElementsAre("0xa"));
+  EXPECT_THAT(parse_sessions_elsewhere(text, "be", "s", {"::1", 11}),
+              testing::ElementsAre("0xa", "0xb"));
+  EXPECT_TRUE(parse_sessions_elsewhere("garbage\n  server=s (id=1) addr=x", "be", "s", {}).empty());
+}
+
 // --- The driver
 // -----------------------------------------------------------------------------------
 

@@ -85,6 +85,7 @@ struct HandoverJob {
   Epoch epoch;
   NodeName from;
   NodeName to;
+  Duration timeout{0};
 };
 // Wait until the handover row's transaction is applied, and see the row itself.
 struct CatchUpJob {

@@ -288,7 +288,8 @@ struct Rules {
   }
   static void write_handover(Node& n) {
     const auto& report = *n.operation_->report;
-    n.run(HandoverJob{report.id, report.epoch, report.from, report.to});
+    n.run(HandoverJob{report.id, report.epoch, report.from, report.to,
+                      std::max(n.phase_deadline_ - n.now_, Duration{0})});
   }
   static void send_offer(Node& n) {
     n.operation_->gtid = n.job_->text;

@@ -20,7 +20,8 @@ using std::chrono::steady_clock;
 // MASTER_GTID_WAIT can't be cancelled from outside other than by KILL, so it is asked in slices.
 constexpr std::chrono::milliseconds kWaitSlice{100};
 // read_only waits for statements that hold locks. Standing down isn't urgent and is tried again.
-constexpr Duration kStandDownTimeout{1'000'000};
+constexpr Duration kStandDownLimit{1'000'000};
+constexpr Duration kReloadLimit{500'000};
 
 std::string seconds(Duration d) {
   return std::to_string(static_cast<double>(std::max(d, Duration{1000}).count()) / 1e6);
@@ -30,13 +31,15 @@ std::string seconds(Duration d) {
 // down before this plugin, and must not find a session of ours.
 class LazySession {
  public:
+  explicit LazySession(Duration limit) : limit_(limit) {}
   Session& operator*() {
-    if (!session_) session_.emplace();
+    if (!session_) session_.emplace(limit_);
     return *session_;
   }
   Session* operator->() { return &**this; }
 
  private:
+  Duration limit_;  // of each statement
   std::optional<Session> session_;
 };
 
@@ -56,13 +59,8 @@ struct Context {
   }
 };
 
-void set_read_only(Session& session, bool on, Duration timeout) {
-  // Bounded at the server, so that nothing of ours is left waiting there and holding others up.
-  session.query("SET SESSION lock_wait_timeout = " +
-                std::to_string(std::max<int64_t>(1, (timeout.count() + 999'999) / 1'000'000)));
-  session.query("SET SESSION max_statement_time = " + seconds(timeout));
+void set_read_only(Session& session, bool on) {
   session.query(std::string("SET GLOBAL read_only = ") + (on ? "1" : "0"));
-  session.query("SET SESSION max_statement_time = 0");
 }
 
 void wait_for_gtid(Context& context, const std::string& gtid, Duration timeout) {
@@ -90,9 +88,10 @@ void insert_event(Session& session, const std::string& statement) {
 
 // After UNINSTALL and INSTALL the old copy of the audit plugin stays as long as sessions that were
 // idle in between; INSTALL SONAME then leaves it out. So it is loaded again as soon as it can be.
-void reload_fence(Session& session) {
+void reload_fence() {
   try {
-    session.query("SET SESSION lock_wait_timeout = 1");
+    // An UNINSTALL that waits for this thread may hold what this waits for.
+    Session session(kReloadLimit);
     session.query("INSTALL PLUGIN ACTIVE_MASTER_FENCE SONAME 'active_master'");
   } catch (const SqlError&) {
     // not yet; the check says so, and the next try is a second away
@@ -143,7 +142,7 @@ void perform(Context& context, const DrainJob& job, JobDone&) {
 
 void perform(Context& context, const FenceJob& job, JobDone&) {
   const auto deadline = steady_clock::now() + job.timeout;
-  set_read_only(*context.session, true, job.timeout);
+  set_read_only(*context.session, true);
   // Nobody new gets in; a prepared statement may have been counted since the drain.
   if (!context.gate.wait_until_empty(
           [&] { return context.cancelled || steady_clock::now() >= deadline; })) {
@@ -172,12 +171,12 @@ void perform(Context& context, const CatchUpJob& job, JobDone&) {
 }
 
 void perform(Context& context, const OpenWritesJob&, JobDone&) {
-  set_read_only(*context.session, false, kStandDownTimeout);
+  set_read_only(*context.session, false);
   context.gate.set_mode(Gate::Mode::kOpen);
 }
 
 void perform(Context& context, const StandDownJob&, JobDone&) {
-  set_read_only(*context.session, true, kStandDownTimeout);
+  set_read_only(*context.session, true);
   // Those that were held have done nothing yet and can't do it here. Closing their connection lets
   // them, or their proxy, come again at the new active master.
   for (const auto id : context.gate.held()) {
@@ -204,7 +203,7 @@ void perform(Context& context, const RecordActivationJob& job, JobDone&) {
 // One thread and one queue.
 class JobRunner::Lane {
  public:
-  using Work = std::function<void(LazySession&, const std::atomic<bool>& cancelled)>;
+  using Work = std::function<void(const std::atomic<bool>& cancelled)>;
 
   Lane() : thread_([this] { loop(); }) {}
 
@@ -244,10 +243,7 @@ class JobRunner::Lane {
       running_ = id;
       cancelled_ = false;
       lock.unlock();
-      {
-        LazySession session;
-        work(session, cancelled_);
-      }
+      work(cancelled_);
       lock.lock();
       running_ = JobId{};
     }
@@ -272,6 +268,15 @@ enum LaneNumber : size_t {
   kQueryLane,
   kLaneCount
 };
+
+// How long one statement of the job may take.
+Duration statement_limit(const Job& job) {
+  if (const auto* fence = std::get_if<FenceJob>(&job)) return fence->timeout;
+  if (const auto* handover = std::get_if<HandoverJob>(&job)) return handover->timeout;
+  if (std::holds_alternative<OpenWritesJob>(job) || std::holds_alternative<StandDownJob>(job))
+    return kStandDownLimit;
+  return kStatementLimit;
+}
 
 LaneNumber lane_number(const Job& job) {
   if (std::holds_alternative<PersistJob>(job)) return kJournalLane;
@@ -298,12 +303,12 @@ JobRunner::~JobRunner() = default;
 
 void JobRunner::run(JobId id, Job job) {
   const auto lane = lane_number(job);
-  lanes_[lane]->push(id, [this, id, job = std::move(job)](LazySession& session,
-                                                          const std::atomic<bool>& cancelled) {
+  lanes_[lane]->push(id, [this, id, job = std::move(job)](const std::atomic<bool>& cancelled) {
     JobDone done;
     done.id = id;
     try {
       if (server_is_stopping()) throw std::runtime_error("the server is shutting down");
+      LazySession session(statement_limit(job));
       Context context{session, gate_, state_file_, cancelled};
       std::visit([&](const auto& j) { perform(context, j, done); }, job);
     } catch (const std::exception& error) {
@@ -320,11 +325,11 @@ void JobRunner::cancel(JobId id) {
 }
 
 void JobRunner::read_status() {
-  lanes_[kQueryLane]->push(JobId{}, [this](LazySession& session, const std::atomic<bool>&) {
+  lanes_[kQueryLane]->push(JobId{}, [this](const std::atomic<bool>&) {
     if (server_is_stopping()) return;
     try {
-      const auto rows = session->query("SELECT @@read_only AS r, @@gtid_current_pos AS g");
-      if (!gate_is_watching()) reload_fence(*session);
+      const auto rows = Session().query("SELECT @@read_only AS r, @@gtid_current_pos AS g");
+      if (!gate_is_watching()) reload_fence();
       status_({rows.front().at("r") != "0", rows.front().at("g").value_or("")});
     } catch (const std::exception&) {
       // killed, perhaps; the next one is a second away

@@ -4,6 +4,8 @@
 
 #include <mysql/service_sql.h>
 
+#include <algorithm>
+
 // Exported by the server, declared in its private mysqld.h: set when it accepts connections.
 extern volatile bool mysqld_server_started;
 extern volatile bool abort_loop;  // likewise: set when it begins to shut down
@@ -12,7 +14,9 @@ namespace active_master {
 
 namespace {
 thread_local bool is_server_thread = false;
-}
+
+constexpr std::chrono::microseconds kShortestLimit{1000};  // 0 would be no limit
+}  // namespace
 
 ServerThread::ServerThread() {
   my_thread_init();
@@ -28,11 +32,20 @@ bool ServerThread::is_current() {
   return is_server_thread;
 }
 
-Session::Session() : mysql_(mysql_init(nullptr)) {
-  if (!mysql_ || !mysql_real_connect_local(mysql_)) {
-    const SqlError error(mysql_ ? mysql_errno(mysql_) : 0, "can't open a local session");
+Session::Session(std::chrono::microseconds limit) : mysql_(mysql_init(nullptr)) {
+  try {
+    if (!mysql_ || !mysql_real_connect_local(mysql_))
+      throw SqlError(mysql_ ? mysql_errno(mysql_) : 0, "can't open a local session");
+    // Locks are waited for in whole seconds, 0 being not at all; the statement's own limit is
+    // exact.
+    using std::chrono::ceil;
+    const auto seconds = std::to_string(ceil<std::chrono::seconds>(limit).count());
+    const auto exact = std::chrono::duration<double>(std::max(limit, kShortestLimit)).count();
+    query("SET SESSION lock_wait_timeout = " + seconds +
+          ", max_statement_time = " + std::to_string(exact));
+  } catch (...) {
     if (mysql_) mysql_close(mysql_);
-    throw error;
+    throw;
   }
 }
 

@@ -2,6 +2,7 @@
 // network, no user, all privileges, and not held by the fence.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <stdexcept>
@@ -26,10 +27,16 @@ class SqlError : public std::runtime_error {
 // One row; the column names are the statement's.
 using Row = std::map<std::string, std::optional<std::string>, std::less<>>;
 
+// Longer than any statement of ours needs on a healthy server.
+inline constexpr std::chrono::seconds kStatementLimit{5};
+
 // Belongs to the thread that made it, which must be known to the server: see ServerThread.
 class Session {
  public:
-  Session();
+  // The server ends every statement of it that takes longer than `limit`, so that nothing of ours
+  // is left waiting there, holding others up or keeping the plugin from being uninstalled: KILL
+  // can't do that, as a local session has no thread id.
+  explicit Session(std::chrono::microseconds limit = kStatementLimit);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

@@ -41,9 +41,10 @@ group_mtr() { build release && mtr-tests/run.sh; }
 group_e2e() {
   local lab=build/release/client/lab/active-master-lab failed=0
   build release || return
-  $lab run --switchovers 100 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via gate || failed=1
+  $lab run --switchovers 100 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via gate --watch-read-only || failed=1
   # 100 is what must hold; about one in 300 still leaves a client on the old master (docs/testing.md).
   $lab run --switchovers 10 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via haproxy || failed=1
+  $lab mixed --set active_master_approach_max_lag=1000 || failed=1
   $lab faults || failed=1
   return "$failed"
 }

@@ -51,7 +51,9 @@ class Process {
     return pid_ > 0 && waitpid(pid_, &status, WNOHANG) == 0;
   }
 
-  void signal(int number) const { kill(pid_, number); }
+  void signal(int number) const {
+    if (pid_ > 0) kill(pid_, number);
+  }
 
   // Its exit status, when it ends by itself.
   int wait() { return stop(0); }

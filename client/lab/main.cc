@@ -31,6 +31,7 @@ struct CommandLine {
   bool with_gate = false;
   int writers = 8;
   int demo_switchovers = 4;
+  int mixed_switchovers = 4;
   int64_t think_us = 0;
   int64_t demo_think_us = 1000;
   int64_t interval_ms = 0;
@@ -103,6 +104,8 @@ int run(int argc, char** argv) {
   many->add_option("--think-us", line.think_us, "A client's pause between two writes; 0: none");
   many->add_option("--interval-ms", line.interval_ms, "Pause between two switchovers");
   many->add_flag("--phases", line.run.show_phases, "Show the phases of each switchover");
+  many->add_flag("--watch-read-only", line.run.watch_read_only,
+                 "Look at read_only on every node, about 1000 times a second each");
   many->add_flag("--json", line.run.json, "The summary as JSON; progress goes to standard error");
   many->add_option("--save", line.run.recording,
                    "Save what the clients saw and what the tables hold");
@@ -111,6 +114,10 @@ int run(int argc, char** argv) {
   auto* faults = app.add_subcommand("faults", "Break things, and see that nothing is lost");
   faults->add_option("--only", line.faults.only, "Only these scenarios")->delimiter(',');
   faults->add_flag("--list", line.list, "Show the scenarios");
+
+  auto* mixed = app.add_subcommand("mixed", "Every kind of proxy in one cluster");
+  mixed->add_option("--switchovers", line.mixed_switchovers, "How many")
+      ->check(CLI::Range(1, 1000000));
 
   auto* up = app.add_subcommand("up", "Start a cluster and keep it until Ctrl-C");
   add_nodes(*up, line);
@@ -131,6 +138,7 @@ int run(int argc, char** argv) {
     keep_up(line.lab);
     return 0;
   }
+  if (mixed->parsed()) return result(run_mixed(line.lab, line.mixed_switchovers));
   if (faults->parsed()) {
     if (line.list) {
       for (const auto& [name, description] : fault_scenarios()) {

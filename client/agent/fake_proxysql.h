@@ -173,6 +173,7 @@ class FakeProxysql {
     acceptor_->async_accept(
         [this](boost::system::error_code error, boost::asio::ip::tcp::socket socket) {
           if (error) return;
+          socket.set_option(boost::asio::ip::tcp::no_delay(true), error);
           const auto session = sessions_.emplace(sessions_.end(), std::move(socket));
           greet(session);
           accept();

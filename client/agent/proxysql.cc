@@ -84,7 +84,8 @@ ProxysqlServer to_server(const sql::ResultSet& set, const sql::Row& row) {
     } else if (name == "port") {
       server.address.port = static_cast<uint16_t>(std::stoul(value));
     } else if (name == "status") {
-      server.status = std::move(value);
+      // It has several kinds of it at runtime.
+      server.status = value.starts_with(kShunned) ? std::string(kShunned) : std::move(value);
     } else {
       server.settings[name] = std::move(value);
     }
@@ -94,8 +95,10 @@ ProxysqlServer to_server(const sql::ResultSet& set, const sql::Row& row) {
 
 std::string insert_statement(const ProxysqlServer& server) {
   std::string names = "hostgroup_id, hostname, port, status";
-  std::string values = std::to_string(server.hostgroup) + ", " + literal(server.address.host) +
-                       ", " + std::to_string(server.address.port) + ", " + literal(server.status);
+  std::string values =
+      std::to_string(server.hostgroup) + ", " + literal(server.address.host) + ", " +
+      std::to_string(server.address.port) + ", " +
+      literal(server.status == kShunned ? kOnline : std::string_view(server.status));
   for (const auto& [name, value] : server.settings) {
     names += ", " + name;
     values += ", " + literal(value);

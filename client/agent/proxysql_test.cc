@@ -153,6 +153,18 @@ TEST_F(ProxysqlTest, HoldsTheWriterAndOpensTheNewOne) {
       "77|");
 }
 
+// It is ProxySQL's own to say so, again and again.
+TEST_F(ProxysqlTest, DoesNotWriteThatAServerIsShunned) {
+  proxysql.add_server(kReader, {"127.0.0.1", 3});
+  proxysql.sql("UPDATE runtime_mysql_servers SET status = 'SHUNNED' WHERE port = 3");
+  driver.open(target(2, {1, 3}));
+  EXPECT_EQ(proxysql.servers("mysql_servers"), "10:2:ONLINE 20:1:ONLINE 20:3:ONLINE");
+  const int so_far = proxysql.loads();
+  proxysql.sql("UPDATE runtime_mysql_servers SET status = 'SHUNNED' WHERE port = 3");
+  driver.open(target(2, {1, 3}));
+  EXPECT_EQ(proxysql.loads(), so_far);
+}
+
 TEST_F(ProxysqlTest, OpensTheOldOneAgainAfterAnAbort) {
   driver.hold({});
   driver.open(target(1, {2}));

@@ -197,8 +197,13 @@ class Switcher {
       : options_(options), cluster_(cluster), outcome_(outcome), out_(out) {}
 
   void run() {
-    std::vector<std::unique_ptr<Workload>> workloads;
-    for (const WorkloadOptions& workload : options_.workloads) {
+    std::vector<std::unique_ptr<ForeignProxy>> proxies;
+    std::vector<std::unique_ptr<Workload>> workloads;  // last: they end first
+    for (WorkloadOptions workload : options_.workloads) {
+      if (workload.foreign) {
+        proxies.push_back(std::make_unique<ForeignProxy>(cluster_, *workload.foreign));
+        workload.port = proxies.back()->port();
+      }
       workloads.push_back(std::make_unique<Workload>(cluster_, workload));
     }
     const auto wait_for_traffic = [&workloads] {
@@ -301,8 +306,10 @@ bool run_switchovers(const RunOptions& options) {
   outcome.machine = machine();
   outcome.versions = versions(cluster);
   for (const WorkloadOptions& workload : options.workloads) {
-    outcome.via += (outcome.via.empty() ? "" : " and ") +
-                   std::string(workload.via == Via::kGate ? "gate" : "haproxy");
+    outcome.via +=
+        (outcome.via.empty() ? "" : " and ") +
+        (workload.foreign ? to_string(*workload.foreign)
+                          : std::string(workload.via == Via::kGate ? "gate" : "haproxy"));
     outcome.writers += workload.writers;
   }
   out << outcome.writers << " clients write through " << outcome.via << "; " << options.switchovers

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "client/lab/cluster.h"
+#include "client/lab/foreign_proxy.h"
 #include "client/lab/history.h"
 
 namespace active_master::client {
@@ -28,7 +29,8 @@ struct WorkloadOptions {
   std::chrono::microseconds think{0};   // between two writes of a client; 0: as fast as it goes
   uint32_t first_client = 1;            // the clients' numbers; unique over all workloads of a run
   client::TrafficGate* gate = nullptr;  // kGate: one that somebody else opens and closes
-  uint16_t port = 0;                    // kHaproxy: of another than the cluster's own
+  uint16_t port = 0;                    // kHaproxy: of another proxy than the cluster's own
+  std::optional<ForeignKind> foreign = {};  // kHaproxy: that other proxy, to be started first
 };
 
 // Runs from construction to stop(). Each write is one row of lab.writes, with its own number even

@@ -8,6 +8,8 @@
 
 #include "client/agent/agent_check.h"
 #include "client/agent/credentials.h"
+#include "client/agent/fake_maxscale.h"
+#include "client/agent/fake_proxysql.h"
 #include "client/agent/haproxy_readers.h"
 #include "client/agent/testing.h"
 
@@ -470,6 +472,113 @@ TEST(AgentCheckTest, SaysThatItCantListen) {
   AgentCheck check({"127.0.0.1", 0}, [] { return ""; });
   EXPECT_THROW(AgentCheck({"127.0.0.1", check.port()}, [] { return ""; }), Failure);
   EXPECT_THROW(AgentCheck({"no.such.name", 1}, [] { return ""; }), Failure);
+}
+
+// The program with each of the other drivers, between two nodes and what it steers.
+class DriverProgramTest : public testing::Test {
+ protected:
+  DriverProgramTest() {
+    std::string name = std::filesystem::temp_directory_path() / "driver_test.XXXXXX";
+    if (mkdtemp(name.data()) == nullptr) std::abort();
+    directory = name;
+    node_a.say([](protocol::NodeState& state) {
+      active(1, "127.0.0.1:1")(state);
+      state.set_sql_address("127.0.0.1:1");
+    });
+    node_b.say([](protocol::NodeState& state) {
+      standby(1, "a", "127.0.0.1:1")(state);
+      state.set_sql_address("127.0.0.1:2");
+    });
+  }
+  ~DriverProgramTest() override {
+    agent.reset();
+    std::filesystem::remove_all(directory);
+  }
+
+  // By a file, as it is in life.
+  std::string configuration(const std::string& driver, const std::string& own) {
+    const auto credentials = directory / "credentials";
+    std::ofstream(credentials) << "[proxysql]\nuser=agent\npassword=secret\n"
+                               << "[maxscale]\nuser=agent\npassword=secret\n";
+    std::filesystem::permissions(credentials, std::filesystem::perms::owner_read);
+    std::ofstream(directory / "agent.ini")
+        << "name = proxy1\nnode = a=" << node_a.address().address.to_string()
+        << ",b=" << node_b.address().address.to_string() << "\ndriver = " << driver
+        << "\ncredentials = " << credentials.string() << "\nheartbeat = 50\nlog-level = off\n"
+        << own;
+    return directory / "agent.ini";
+  }
+  void start(const std::string& driver, const std::string& own) {
+    const std::string file = configuration(driver, own);
+    EXPECT_EQ(Process({AGENT, "--config", file, "--check"}).wait(), 0);
+    agent.emplace(std::vector<std::string>{AGENT, "--config", file});
+    ASSERT_TRUE(eventually([&] { return node_a.proxy().epoch() == 1; }));
+    EXPECT_EQ(node_a.proxy().driver(), driver);
+  }
+  void hold() {
+    node_a.say(pause(2, 22));
+    ASSERT_TRUE(eventually([&] { return node_a.proxy().holding(); }));
+    EXPECT_EQ(node_a.proxy().switchover_id(), 22);
+  }
+  void activate_b() {
+    node_b.say(active(2, "127.0.0.1:2"));
+    node_a.say(standby(2, "b", "127.0.0.1:2"));
+    ASSERT_TRUE(eventually([&] { return node_b.proxy().epoch() == 2; }));
+  }
+
+  std::filesystem::path directory;
+  FakeNode node_a{"a"};
+  FakeNode node_b{"b"};
+  std::optional<Process> agent;
+};
+
+TEST_F(DriverProgramTest, SteersProxysql) {
+  FakeProxysql proxysql;
+  proxysql.add_server(10, {"127.0.0.1", 1});
+  proxysql.add_server(20, {"127.0.0.1", 2});
+  start("proxysql", "proxysql-admin = " + proxysql.address().to_string() +
+                        "\nproxysql-writer = 10\nproxysql-reader = 20\n"
+                        "install-statement = true\nproxysql-statement-rule = 7\n");
+  EXPECT_EQ(proxysql.sql("SELECT rule_id FROM runtime_mysql_query_rules"), "7");
+  hold();
+  EXPECT_EQ(proxysql.servers(), "10:1:OFFLINE_SOFT 20:2:ONLINE");
+  activate_b();
+  EXPECT_EQ(proxysql.servers(), "10:2:ONLINE 20:1:ONLINE");
+  proxysql.stop();
+  EXPECT_TRUE(eventually([&] { return !node_b.proxy().last_error().empty(); }));
+  EXPECT_THAT(node_b.proxy().last_error(),
+              HasSubstr("ProxySQL at " + proxysql.address().to_string()));
+  proxysql.restart();
+  EXPECT_TRUE(eventually([&] { return node_b.proxy().last_error().empty(); }));
+}
+
+TEST_F(DriverProgramTest, SteersMaxscale) {
+  FakeMaxscale maxscale;
+  start("maxscale", "maxscale-rest = " + maxscale.address().to_string() +
+                        "\nmaxscale-monitor = monitor\nmaxscale-service = writes\n");
+  hold();
+  EXPECT_THAT(maxscale.state(), HasSubstr("monitor=Stopped listener1=Stopped"));
+  activate_b();
+  EXPECT_THAT(maxscale.state(),
+              HasSubstr("server2=Master,Running monitor=Running listener1=Running"));
+  maxscale.set_parameter("monitor", "auto_failover", true);
+  EXPECT_TRUE(eventually([&] { return !node_b.proxy().last_error().empty(); }));
+  EXPECT_THAT(node_b.proxy().last_error(), HasSubstr("auto_failover"));
+}
+
+TEST_F(DriverProgramTest, SteersByAProgram) {
+  const auto program = directory / "program";
+  std::ofstream(program) << "#!/bin/sh\necho $1 >>" << (directory / "calls").string() << "\n";
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  start("exec", "exec-program = " + program.string() + "\n");
+  hold();
+  activate_b();
+  std::ifstream calls(directory / "calls");
+  std::vector<std::string> others;  // than those that only look
+  for (std::string call; std::getline(calls, call);) {
+    if (call != "check" && call != "verify") others.push_back(call);
+  }
+  EXPECT_THAT(others, testing::ElementsAre("hold", "open", "hold", "open"));
 }
 
 TEST_F(ProgramTest, SaysWhichOptionADriverNeeds) {

@@ -50,6 +50,7 @@ class Child {
       setpgid(0, 0);
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       for (const int fd : {0, 1, 2}) dup2(ends[1], fd);
+      close_range(3, ~0U, 0);  // our connections are none of its business
       if (getppid() == parent) execv(arguments[0], arguments.data());
       const char* reason = strerrordesc_np(errno);
       (void)!write(2, reason, strlen(reason));
@@ -162,8 +163,12 @@ void Exec::run(const std::string& action, const Json& input) const {
     }
   }
   child.take(output);
-  if (!output.empty())
-    spdlog::info("program={} action={} output=\"{}\"", options_.program, action, output);
+  if (!output.empty()) {
+    std::string line = output;
+    std::ranges::replace(line, '\n', ' ');
+    spdlog::log(action == "verify" ? spdlog::level::debug : spdlog::level::info,
+                "program={} action={} output=\"{}\"", options_.program, action, line);
+  }
   const int status = child.status();
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
   const std::string end = WIFEXITED(status) ? "exit status " + std::to_string(WEXITSTATUS(status))

@@ -39,6 +39,7 @@ class Process {
     if (pid_ != 0) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
+    close_range(3, ~0U, 0);  // or ports of the test would stay open with the child
     execv(argv[0], argv.data());
     _exit(127);
   }

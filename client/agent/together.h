@@ -43,7 +43,7 @@ class Together : public Driver {
     for (const auto& driver : drivers_) {
       try {
         call(*driver);
-      } catch (const Failure& failure) {
+      } catch (const std::exception& failure) {
         failures += (failures.empty() ? "" : "; ") + std::string(failure.what());
       }
     }

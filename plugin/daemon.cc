@@ -2,6 +2,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "plugin/server/fence_audit.h"
 #include "plugin/server/log.h"
 
 namespace active_master {
@@ -30,9 +31,20 @@ WallTime wall_now() {
           .count());
 }
 
+// What a client is told that would write here. At most 255 bytes reach it.
+std::string why_fenced(const View& view) {
+  std::string text = "active_master: " + view.node + " is fenced: ";
+  if (view.activation && view.activation->node != view.node) {
+    return text + "write to the active master, " + view.activation->node + " at " +
+           view.activation->sql_address;
+  }
+  return text + (view.phase == Phase::kNone ? "no active master is known here yet"
+                                            : "a switchover is running, try again");
+}
+
 }  // namespace
 
-Daemon::Daemon(Settings settings, std::string state_path, Gate& gate)
+Daemon::Daemon(Settings settings, std::string state_path)
     : work_(io_.get_executor()),
       wakeup_(io_),
       status_timer_(io_),
@@ -40,7 +52,7 @@ Daemon::Daemon(Settings settings, std::string state_path, Gate& gate)
       state_file_(std::move(state_path)),
       view_(std::make_shared<View>()) {
   jobs_ = std::make_unique<JobRunner>(
-      state_file_, gate,
+      state_file_,
       [this](JobDone done) {
         boost::asio::post(io_, [this, done = std::move(done)] { handle(done); });
       },
@@ -246,6 +258,7 @@ void Daemon::publish() {
     with_error->last_error = listen_error_;
     view = std::move(with_error);
   }
+  server_fence().set_text(why_fenced(*view));
   const std::lock_guard lock(mutex_);
   view_ = std::move(view);
   answered_.notify_all();

@@ -26,7 +26,6 @@
 
 #include "plugin/core/node.h"
 #include "plugin/net/network.h"
-#include "plugin/server/gate.h"
 #include "plugin/server/job_runner.h"
 #include "plugin/state_file.h"
 
@@ -41,7 +40,7 @@ struct Settings {
 
 class Daemon {
  public:
-  Daemon(Settings settings, std::string state_path, Gate& gate);
+  Daemon(Settings settings, std::string state_path);
   // Ends what can be ended in time, then stops every thread.
   ~Daemon();
   Daemon(const Daemon&) = delete;

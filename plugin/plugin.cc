@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "plugin/daemon.h"
-#include "plugin/server/gate_audit.h"
+#include "plugin/server/fence_audit.h"
 #include "plugin/server/information_schema.h"
 #include "plugin/server/log.h"
 #include "plugin/server/session.h"
@@ -31,6 +31,10 @@ void fence_at_server_start(Session& session, const std::string& state_path) {
   std::string error;
   const auto durable = StateFile(state_path).load(error);
   if (error.empty() && (!durable || durable->epoch == Epoch{})) return;
+  server_fence().set_text(
+      "active_master: this node is fenced: it is not known here yet who the active master is");
+  server_fence().close();
+  server_gate().set_mode(Gate::Mode::kFenced);
   session.query("SET GLOBAL read_only = 1");
   log_line({LogLine::Level::kNote,
             "read_only is set until this node knows that it is the active master"});
@@ -42,9 +46,10 @@ int init_daemon(void*) noexcept {
     {
       Session session;
       learn_server(session);
+      apply_fence_settings();
       fence_at_server_start(session, state_path);
     }
-    daemon_instance = std::make_unique<Daemon>(read_settings(), state_path, server_gate());
+    daemon_instance = std::make_unique<Daemon>(read_settings(), state_path);
     set_daemon(daemon_instance.get());
     set_snapshot_source(current_view);
     return 0;
@@ -56,12 +61,13 @@ int init_daemon(void*) noexcept {
 
 int deinit_daemon(void*) noexcept {
   try {
-    let_gate_audit_go();
+    let_fence_audit_go();
     set_daemon(nullptr);
     set_snapshot_source(nullptr);
     const auto view = current_view();
     daemon_instance.reset();
     server_gate().set_mode(Gate::Mode::kOpen);
+    server_fence().open();
     if (view && view->role == Role::kStandby) {
       log_line({LogLine::Level::kNote,
                 "unloaded on a standby: read_only stays on, so that there are no two masters"});
@@ -89,8 +95,8 @@ st_mysql_daemon daemon_descriptor = {MYSQL_DAEMON_INTERFACE_VERSION};
 maria_declare_plugin(active_master)
 ACTIVE_MASTER_PLUGIN(MYSQL_DAEMON_PLUGIN, daemon_descriptor, "active_master",
     "Keeps and moves the role of the active master", init_daemon, deinit_daemon, status_variables, system_variables),
-ACTIVE_MASTER_PLUGIN(MYSQL_AUDIT_PLUGIN, gate_audit_descriptor, "ACTIVE_MASTER_FENCE",
-    "Holds client statements during a switchover", init_gate_audit, deinit_gate_audit, nullptr, nullptr),
+ACTIVE_MASTER_PLUGIN(MYSQL_AUDIT_PLUGIN, fence_audit_descriptor, "ACTIVE_MASTER_FENCE",
+    "Refuses every client's writes unless this node is the active master", init_fence_audit, deinit_fence_audit, nullptr, nullptr),
 ACTIVE_MASTER_TABLE("ACTIVE_MASTER_STATE", "This node", init_state_table),
 ACTIVE_MASTER_TABLE("ACTIVE_MASTER_NODES", "Every known node", init_nodes_table),
 ACTIVE_MASTER_TABLE("ACTIVE_MASTER_PROXIES", "Every registered proxy", init_proxies_table),

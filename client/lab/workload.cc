@@ -1,5 +1,6 @@
 #include "client/lab/workload.h"
 
+#include <mysqld_error.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/spdlog.h>
 
@@ -15,6 +16,12 @@ using namespace std::chrono_literals;
 constexpr auto kStatementLimit = 60s;
 constexpr auto kGateLimit = 30s;
 constexpr auto kRetryPause = 2ms;  // after an error, as a pool does
+
+// The node gave the role away before the statement began, refused it, and closes the connection.
+bool sent_away(const sql::Error& error) {
+  return error.number() == ER_SERVER_SHUTDOWN &&
+         std::string_view(error.what()).find("active_master: ") != std::string_view::npos;
+}
 
 }  // namespace
 
@@ -48,7 +55,8 @@ class Workload::Client {
       ++acknowledged_;
     } catch (const sql::Error& error) {
       if (error.connection_lost() || write.stage == Stage::kInside) connection.reset();
-      write.answer = decides && error.connection_lost() ? Answer::kUnknown : Answer::kError;
+      write.answer = decides && error.connection_lost() && !sent_away(error) ? Answer::kUnknown
+                                                                             : Answer::kError;
       fail(std::move(write), error.number(), error.what());
     }
   }

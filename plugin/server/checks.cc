@@ -1,6 +1,6 @@
 #include "plugin/server/checks.h"
 
-#include "plugin/server/gate_audit.h"
+#include "plugin/server/fence_audit.h"
 #include "plugin/server/gtid.h"
 
 #include <chrono>

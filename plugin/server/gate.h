@@ -7,9 +7,8 @@
 // nothing begins, with no polling and no guess from the process list.
 //
 // What it does not see at its start is counted when it locks a table for writing, which is soon
-// enough for the drain but too late to be held: with read_only on, it gets error 1290. That is the
-// second and later of several statements sent in one, and a SELECT that calls a function that
-// writes.
+// enough for the drain but too late to be held: the fence refuses it. That is the second and later
+// of several statements sent in one, and a SELECT that calls a function that writes.
 #pragma once
 
 #include <atomic>
@@ -17,9 +16,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
-#include <set>
 #include <string_view>
-#include <vector>
 
 namespace active_master {
 
@@ -29,51 +26,60 @@ class Gate {
     kOpen,     // everyone passes
     kHoldNew,  // who is in a transaction goes on, who would begin one waits
     kHoldAll,  // everyone waits
-    kPassing,  // everyone passes, but not to write: read_only refuses what it must
+    kFenced,   // everyone passes, for the fence to refuse what writes
+  };
+
+  // What becomes of a statement at the gate.
+  enum class Entry {
+    kInside,   // it may run, and is counted
+    kKilled,   // its session was killed while it waited
+    kTooLong,  // it was held for the hold limit
   };
 
   // --- the server's threads ---
 
-  // A statement begins in a session that is outside; from success on it is inside. Blocks while the
-  // gate holds it; `is_killed` ends that, and the session stays outside.
-  [[nodiscard]] bool enter(bool in_transaction, unsigned long thread_id,
-                           const std::function<bool()>& is_killed);
+  // A statement begins in a session that is outside. Blocks while the gate holds it; `is_killed`
+  // ends that. Only when kInside is returned the session is inside.
+  [[nodiscard]] Entry enter(bool in_transaction, const std::function<bool()>& is_killed);
   // A statement that was not seen at its start is about to write, in a session that is outside.
   void enter_unheld() { inside_.fetch_add(1); }
   // A session that is inside is no longer in a statement or transaction, or ends.
   void leave();
+  // Tells sessions that connected before the role left this node from those that came after.
+  [[nodiscard]] uint64_t term() const { return term_; }
+  // Is a session that connected in that term at the wrong server by now?
+  [[nodiscard]] bool is_left(uint64_t born) const {
+    return mode_ == Mode::kFenced && born != term_;
+  }
 
   // --- the worker that drains and fences ---
 
-  // Open and empty, as at the start. Only while no session is told of statements.
-  void reset();
+  // Nobody is inside. Only while no session is told of statements.
+  void forget_everyone() { inside_ = 0; }
 
+  // kFenced, unless it is so already, begins a new term.
   void set_mode(Mode mode);
   [[nodiscard]] Mode mode() const { return mode_; }
+
+  // How long a statement is held at most; 0: not at all.
+  void set_hold_limit(std::chrono::milliseconds limit) { hold_limit_ = limit; }
 
   // Waits until no session is inside; false when `give_up` says so first. It is asked now and then.
   bool wait_until_empty(const std::function<bool()>& give_up);
   [[nodiscard]] int inside() const { return inside_; }
-
-  // Thread ids of the sessions that wait at the gate.
-  [[nodiscard]] std::vector<unsigned long> held() const;
+  // How many statements wait at the gate.
+  [[nodiscard]] int held() const { return held_; }
 
  private:
   [[nodiscard]] bool holds(bool in_transaction) const;
 
   std::atomic<Mode> mode_{Mode::kOpen};
   std::atomic<int> inside_{0};
-  mutable std::mutex mutex_;  // only while the gate holds
+  std::atomic<int> held_{0};
+  std::atomic<uint64_t> term_{0};
+  std::atomic<std::chrono::milliseconds> hold_limit_{std::chrono::minutes(1)};
+  std::mutex mutex_;  // only while the gate holds
   std::condition_variable changed_;
-  std::set<unsigned long> held_;
 };
-
-// Is it CALL active_master.something?
-[[nodiscard]] bool calls_our_procedure(std::string_view query);
-
-// May a client statement outside of any transaction pass a gate that holds? True for those that
-// can't write and don't begin a transaction, so that people and monitors can still look and act.
-// With autocommit off, reading begins one.
-[[nodiscard]] bool passes_a_held_gate(std::string_view query, bool autocommit);
 
 }  // namespace active_master

@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "plugin/server/checks.h"
-#include "plugin/server/gate_audit.h"
+#include "plugin/server/fence_audit.h"
 
 namespace active_master {
 namespace {
@@ -50,7 +50,6 @@ struct Cancelled : std::runtime_error {
 // What a job may use while it runs.
 struct Context {
   LazySession& session;
-  Gate& gate;
   StateFile& state_file;
   const std::atomic<bool>& cancelled;
 
@@ -61,6 +60,14 @@ struct Context {
 
 void set_read_only(Session& session, bool on) {
   session.query(std::string("SET GLOBAL read_only = ") + (on ? "1" : "0"));
+}
+
+// read_only is what refuses, and what monitors look at; the fence sees to it that it binds
+// everyone.
+void close_fence(Session& session) {
+  server_fence().close();
+  take_read_only_admin_from_idle_sessions();
+  set_read_only(session, true);
 }
 
 void wait_for_gtid(Context& context, const std::string& gtid, Duration timeout) {
@@ -124,27 +131,27 @@ void perform(Context& context, const WaitForPositionJob& job, JobDone&) {
 void perform(Context& context, const DrainJob& job, JobDone&) {
   const auto deadline = steady_clock::now() + job.timeout;
   const auto give_up = [&] { return context.cancelled || steady_clock::now() >= deadline; };
-  context.gate.set_mode(Gate::Mode::kHoldNew);
-  bool is_empty = context.gate.wait_until_empty(give_up);
+  server_gate().set_mode(Gate::Mode::kHoldNew);
+  bool is_empty = server_gate().wait_until_empty(give_up);
   if (is_empty) {
     // Transactions that have begun but done nothing are held from here on. Whoever slipped in
     // between is waited for.
-    context.gate.set_mode(Gate::Mode::kHoldAll);
-    is_empty = context.gate.wait_until_empty(give_up);
+    server_gate().set_mode(Gate::Mode::kHoldAll);
+    is_empty = server_gate().wait_until_empty(give_up);
   }
   context.check_cancelled();
   if (is_empty) return;
   const auto transactions = running_transactions(*context.session, Duration{0});
   throw std::runtime_error(
-      "sessions in a statement or transaction: " + std::to_string(context.gate.inside()) +
+      "sessions in a statement or transaction: " + std::to_string(server_gate().inside()) +
       (transactions.empty() ? "" : "; " + transactions));
 }
 
 void perform(Context& context, const FenceJob& job, JobDone&) {
   const auto deadline = steady_clock::now() + job.timeout;
-  set_read_only(*context.session, true);
+  close_fence(*context.session);
   // Nobody new gets in; a prepared statement may have been counted since the drain.
-  if (!context.gate.wait_until_empty(
+  if (!server_gate().wait_until_empty(
           [&] { return context.cancelled || steady_clock::now() >= deadline; })) {
     throw std::runtime_error("a statement is still writing");
   }
@@ -172,21 +179,13 @@ void perform(Context& context, const CatchUpJob& job, JobDone&) {
 
 void perform(Context& context, const OpenWritesJob&, JobDone&) {
   set_read_only(*context.session, false);
-  context.gate.set_mode(Gate::Mode::kOpen);
+  server_fence().open();
+  server_gate().set_mode(Gate::Mode::kOpen);
 }
 
 void perform(Context& context, const StandDownJob&, JobDone&) {
-  set_read_only(*context.session, true);
-  // Those that were held have done nothing yet and can't do it here. Closing their connection lets
-  // them, or their proxy, come again at the new active master.
-  for (const auto id : context.gate.held()) {
-    try {
-      context.session->query("KILL CONNECTION " + std::to_string(id));
-    } catch (const SqlError&) {
-      // it is gone
-    }
-  }
-  context.gate.set_mode(Gate::Mode::kPassing);
+  server_gate().set_mode(Gate::Mode::kFenced);  // also if read_only then has to wait for a lock
+  close_fence(*context.session);
 }
 
 void perform(Context& context, const RecordActivationJob& job, JobDone&) {
@@ -293,9 +292,9 @@ LaneNumber lane_number(const Job& job) {
 
 }  // namespace
 
-JobRunner::JobRunner(StateFile& state_file, Gate& gate, std::function<void(JobDone)> done,
+JobRunner::JobRunner(StateFile& state_file, std::function<void(JobDone)> done,
                      std::function<void(ServerStatus)> status)
-    : state_file_(state_file), gate_(gate), done_(std::move(done)), status_(std::move(status)) {
+    : state_file_(state_file), done_(std::move(done)), status_(std::move(status)) {
   for (size_t i = 0; i < kLaneCount; ++i) lanes_.push_back(std::make_unique<Lane>());
 }
 
@@ -309,7 +308,7 @@ void JobRunner::run(JobId id, Job job) {
     try {
       if (server_is_stopping()) throw std::runtime_error("the server is shutting down");
       LazySession session(statement_limit(job));
-      Context context{session, gate_, state_file_, cancelled};
+      Context context{session, state_file_, cancelled};
       std::visit([&](const auto& j) { perform(context, j, done); }, job);
     } catch (const std::exception& error) {
       done.error = error.what();

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "plugin/core/node.h"
-#include "plugin/server/gate.h"
 #include "plugin/server/session.h"
 #include "plugin/state_file.h"
 
@@ -16,7 +15,7 @@ namespace active_master {
 class JobRunner {
  public:
   // `done` and `status` are called on the lanes' threads.
-  JobRunner(StateFile& state_file, Gate& gate, std::function<void(JobDone)> done,
+  JobRunner(StateFile& state_file, std::function<void(JobDone)> done,
             std::function<void(ServerStatus)> status);
   // Cancels what runs, forgets what waits, and returns when every thread has ended.
   ~JobRunner();
@@ -31,7 +30,6 @@ class JobRunner {
   class Lane;
 
   StateFile& state_file_;
-  Gate& gate_;
   std::function<void(JobDone)> done_;
   std::function<void(ServerStatus)> status_;
   std::vector<std::unique_ptr<Lane>> lanes_;

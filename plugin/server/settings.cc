@@ -8,6 +8,8 @@
 #include <string_view>
 
 #include "client/protocol/names.h"
+#include "plugin/server/fence_audit.h"
+#include "plugin/server/log.h"
 #include "plugin/server/session.h"
 
 namespace active_master {
@@ -32,6 +34,9 @@ unsigned int resume_timeout;
 unsigned int heartbeat_interval;
 unsigned int peer_timeout;
 unsigned int proxy_lease;
+unsigned int fence_hold;
+unsigned int fence_error;
+unsigned long fence;
 
 // What the plugin knows of its server since init: inside a variable's update it could not ask.
 uint32_t server_id;
@@ -181,6 +186,25 @@ void update_number(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noe
   }
 }
 
+// Values of active_master_fence, in the order of fence_names.
+enum FenceMode : unsigned long { kFenceOn, kFenceOff, kFenceForcedOff };
+const char* fence_names[] = {"ON", "OFF", "FORCED_OFF", nullptr};
+TYPELIB fence_modes = {3, "active_master_fence", fence_names, nullptr};
+
+int check_fence(MYSQL_THD thd, st_mysql_sys_var*, void* save, st_mysql_value* value) noexcept;
+
+void update_fence(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noexcept {
+  *static_cast<unsigned int*>(to) = *static_cast<const unsigned int*>(save);
+  apply_fence_settings();
+}
+
+void update_fence_mode(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noexcept {
+  *static_cast<unsigned long*>(to) = *static_cast<const unsigned long*>(save);
+  apply_fence_settings();
+  log_line(
+      {LogLine::Level::kWarning, std::string("active_master_fence is now ") + fence_names[fence]});
+}
+
 int check_request(MYSQL_THD thd, st_mysql_sys_var*, void* save, st_mysql_value* value) noexcept;
 void forget_request(MYSQL_THD, st_mysql_sys_var*, void*, const void*) noexcept {}
 
@@ -259,6 +283,25 @@ MYSQL_SYSVAR_STR(request, request, PLUGIN_VAR_NOCMDOPT | PLUGIN_VAR_MEMALLOC,
                  "The door that the procedures in schema active_master use; not for people.",
                  check_request, forget_request, "");
 
+MYSQL_SYSVAR_UINT(
+    fence_hold, fence_hold, kNumber,
+    "How long a statement that would begin a transaction waits at this node while a switchover is "
+    "under way, in milliseconds, before it is refused with active_master_fence_error. 0: not at "
+    "all.",
+    check_number, update_fence, 10000, 0, 600000, 0);
+MYSQL_SYSVAR_UINT(fence_error, fence_error, kNumber,
+                  "Number of the error that a client gets that would write while this node is "
+                  "fenced: 1290 as for "
+                  "read_only, or 1047 for proxies that try again on it.",
+                  check_number, update_fence, ER_OPTION_PREVENTS_STATEMENT, 1000, 65535, 0);
+MYSQL_SYSVAR_ENUM(
+    fence, fence, PLUGIN_VAR_RQCMDARG,
+    "ON: while this node is not the active master, no client can write, READ ONLY ADMIN or not. "
+    "OFF: "
+    "for maintenance, READ ONLY ADMIN is enough; refused while another node is active. FORCED_OFF: "
+    "even then.",
+    check_fence, update_fence_mode, 0, &fence_modes);
+
 // All numbers are declared alike, so that one check serves them.
 using NumberVariable = decltype(mysql_sysvar_port);
 
@@ -279,6 +322,35 @@ int check_number(MYSQL_THD, st_mysql_sys_var* var, void* save, st_mysql_value* v
   }
   *static_cast<unsigned int*>(save) = static_cast<unsigned int>(number);
   return 0;
+}
+
+int check_fence(MYSQL_THD, st_mysql_sys_var*, void* save, st_mysql_value* value) noexcept {
+  try {
+    long long index = -1;
+    if (value->value_type(value) == MYSQL_VALUE_TYPE_INT) {
+      value->val_int(value, &index);
+    } else if (const auto name = string_value(value)) {
+      for (unsigned int i = 0; i < fence_modes.count; ++i) {
+        if (strcasecmp(name->c_str(), fence_modes.type_names[i]) == 0) index = i;
+      }
+    }
+    if (index < 0 || index >= fence_modes.count)
+      return refuse("active_master_fence", "must be ON, OFF or FORCED_OFF");
+    const std::shared_lock lock(daemon_mutex);
+    if (index == kFenceOff && current_daemon) {
+      for (const auto& node : current_daemon->view()->nodes) {
+        if (node.link != "CONNECTED" || node.role != Role::kActive) continue;
+        return refuse("active_master_fence",
+                      "can't be switched off: node " + node.name +
+                          " is the active master, and what is written here would be errant. "
+                          "If that is what you want, use FORCED_OFF");
+      }
+    }
+    *static_cast<unsigned long*>(save) = static_cast<unsigned long>(index);
+    return 0;
+  } catch (const std::exception& e) {
+    return refuse("active_master_fence", e.what());
+  }
 }
 
 struct EventWait {
@@ -405,6 +477,9 @@ st_mysql_sys_var* system_variables[] = {VARIABLE(node_name),
                                         VARIABLE(heartbeat_interval),
                                         VARIABLE(peer_timeout),
                                         VARIABLE(proxy_lease),
+                                        VARIABLE(fence),
+                                        VARIABLE(fence_hold),
+                                        VARIABLE(fence_error),
                                         VARIABLE(request),
                                         nullptr};
 #undef VARIABLE
@@ -447,6 +522,13 @@ Settings read_settings() {
   settings.network = {config.identity.cluster,     config.identity.node, text(listen_address),
                       static_cast<uint16_t>(port), config.peers,         config.peer_timeout};
   return settings;
+}
+
+void apply_fence_settings() {
+  server_fence().set_number(fence_error);
+  server_fence().set_enabled(fence == kFenceOn);
+  server_gate().set_hold_limit(std::chrono::milliseconds(fence_hold));
+  if (server_fence().closed()) take_read_only_admin_from_idle_sessions();
 }
 
 void learn_server(Session& session) {

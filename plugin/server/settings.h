@@ -12,6 +12,9 @@ extern st_mysql_sys_var* system_variables[];
 // Remembers what a node must know of its server. To be called in init, before read_settings().
 void learn_server(Session& session);
 
+// Makes gate and fence do what the variables active_master_fence... say.
+void apply_fence_settings();
+
 // What the variables say now. To be called where they can't change: in init, or in their own
 // update.
 [[nodiscard]] Settings read_settings();

@@ -21,7 +21,7 @@ using Json = nlohmann::ordered_json;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr size_t kMaxOutput = 64 * 1024;
+constexpr size_t kMaxOutput = 65536;
 constexpr milliseconds kGlance{5};
 
 Json to_json(const NamedAddress& server) {

@@ -326,7 +326,7 @@ TEST_F(ProxysqlTest, SurvivesGarbageAndSilence) {
   EXPECT_THAT(failure([&] { driver.hold({}); }), HasSubstr("is this its admin port"));
   proxysql.behave(FakeProxysql::Manner::kHangs);
   auto impatient = options();
-  impatient.command_timeout = std::chrono::seconds(1);
+  impatient.command_timeout = std::chrono::seconds(3);
   EXPECT_NE(failure([&] { Proxysql(impatient).hold({}); }), "");
   proxysql.behave(FakeProxysql::Manner::kWell);
   Proxysql in_the_middle(impatient);

@@ -253,7 +253,14 @@ class Mixed {
 }  // namespace
 
 bool run_mixed(const LabOptions& options, int switchovers) {
-  Cluster cluster(options.installation, options.cluster,
+  // Scripts are slow on a busy machine.
+  ClusterOptions patient = options.cluster;
+  for (const char* setting :
+       {"active_master_pause_timeout=8000", "active_master_catch_up_timeout=8000",
+        "active_master_resume_timeout=30000"}) {
+    patient.settings.emplace_back(setting);
+  }
+  Cluster cluster(options.installation, patient,
                   [](const std::string& text) { std::cout << text << std::endl; });
   if (options.keep_files) cluster.keep_files();
   Report report;

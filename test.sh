@@ -46,7 +46,7 @@ group_e2e() {
   for proxy in proxysql maxscale; do  # if they are here
     $lab run --switchovers 10 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via $proxy || failed=1
   done
-  $lab mixed --set active_master_approach_max_lag=1000 || failed=1
+  $lab mixed || failed=1
   $lab faults || failed=1
   return "$failed"
 }

@@ -18,7 +18,6 @@ constexpr std::string_view kRunning = "('Query', 'Execute', 'Prepare')";
 constexpr std::string_view kOnline = "ONLINE";
 constexpr std::string_view kShunned = "SHUNNED";  // ONLINE, but ProxySQL finds it ill
 constexpr std::string_view kSoft = "OFFLINE_SOFT";
-constexpr std::string_view kHard = "OFFLINE_HARD";
 
 std::string literal(std::string_view text) {
   std::string result = "'";

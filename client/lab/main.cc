@@ -29,7 +29,7 @@ struct CommandLine {
   bool with_gate = false;
   int writers = 8;
   int demo_switchovers = 4;
-  int mixed_switchovers = 4;
+  int mixed_switchovers = 2;
   int64_t think_us = 0;
   int64_t demo_think_us = 1000;
   int64_t interval_ms = 0;

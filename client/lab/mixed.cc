@@ -56,7 +56,7 @@ class Proxies {
     uint32_t first = 1;
     const auto add = [&](WorkloadOptions options) {
       options.writers = 2;
-      options.think = 2ms;
+      options.think = 10ms;
       options.first_client = first;
       first += 100;
       loads.push_back(std::make_unique<Workload>(cluster_, options));
@@ -256,8 +256,9 @@ bool run_mixed(const LabOptions& options, int switchovers) {
   // Scripts are slow on a busy machine.
   ClusterOptions patient = options.cluster;
   for (const char* setting :
-       {"active_master_pause_timeout=8000", "active_master_catch_up_timeout=8000",
-        "active_master_resume_timeout=30000"}) {
+       {"active_master_approach_max_lag=5000", "active_master_approach_timeout=60000",
+        "active_master_pause_timeout=5000", "active_master_catch_up_timeout=8000",
+        "active_master_resume_timeout=30000", "active_master_switchover_timeout=180000"}) {
     patient.settings.emplace_back(setting);
   }
   Cluster cluster(options.installation, patient,

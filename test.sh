@@ -19,7 +19,7 @@ declare -A about=(
 declare -A summary=(
   [unit]='tests passed.* out of'
   [mtr]='All [0-9]+ tests were successful|Failed [0-9]+/[0-9]+ tests'
-  [e2e]='^(Load|Switchovers|Result)  |[0-9]+ passed, [0-9]+ failed'
+  [e2e]='^(Load|Switchovers|Result|SKIPPED)  |[0-9]+ passed, [0-9]+ failed'
   [sanitizers]='tests passed.* out of'
   [tidy]='(warning|error): '
 )
@@ -39,10 +39,14 @@ group_unit() {
 group_mtr() { build release && mtr-tests/run.sh; }
 
 group_e2e() {
-  local lab=build/release/client/lab/active-master-lab failed=0
+  local lab=build/release/client/lab/active-master-lab proxy failed=0
   build release || return
-  $lab run --switchovers 100 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via gate || failed=1
+  $lab run --switchovers 100 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via gate --watch-read-only || failed=1
   $lab run --switchovers 100 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via haproxy || failed=1
+  for proxy in proxysql maxscale; do  # if they are here
+    $lab run --switchovers 10 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via $proxy || failed=1
+  done
+  $lab mixed || failed=1
   $lab faults || failed=1
   return "$failed"
 }

@@ -18,6 +18,8 @@ constexpr std::chrono::seconds kStopPatience{5};
 // After KILL, how long a session waits to learn how its request ended.
 constexpr std::chrono::seconds kKillPatience{3};
 constexpr std::chrono::milliseconds kKillGlance{20};
+// Of the lease of a proxy that waits here; well below the shortest that makes sense.
+constexpr std::chrono::milliseconds kRenewInterval{500};
 
 Time monotonic_now() {
   return {std::chrono::duration_cast<Duration>(steady_clock::now().time_since_epoch())};
@@ -123,6 +125,23 @@ std::shared_ptr<const SwitchoverReport> Daemon::request(SwitchoverId id, Input c
   }
   waiters_.erase(id);
   return waiter->report;
+}
+
+void Daemon::await_event(uint64_t after, std::chrono::milliseconds timeout,
+                         const std::string& proxy, const std::function<bool()>& is_killed) {
+  const auto deadline = steady_clock::now() + timeout;
+  auto renewal = steady_clock::now();
+  std::unique_lock lock(mutex_);
+  while (!is_killed()) {
+    const auto now = steady_clock::now();
+    if (!proxy.empty() && now >= renewal) {
+      boost::asio::post(io_, [this, proxy] { handle(AcknowledgeProxy{{}, proxy, {}}); });
+      renewal = now + kRenewInterval;
+    }
+    const bool is_news = !view_->events.empty() && view_->events.back()->seq > after;
+    if (is_news || now >= deadline) return;
+    answered_.wait_until(lock, std::min(deadline, now + kKillGlance));
+  }
 }
 
 // --- On the network thread

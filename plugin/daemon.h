@@ -56,6 +56,11 @@ class Daemon {
   std::shared_ptr<const SwitchoverReport> request(SwitchoverId id, Input command,
                                                   const std::function<bool()>& is_killed);
 
+  // Waits until ACTIVE_MASTER_EVENTS has one beyond `after`, for `timeout` at most. The lease of
+  // `proxy`, if one is named, is renewed all the while.
+  void await_event(uint64_t after, std::chrono::milliseconds timeout, const std::string& proxy,
+                   const std::function<bool()>& is_killed);
+
  private:
   struct Waiter {
     bool answered = false;

@@ -96,4 +96,42 @@ BEGIN
   EXECUTE IMMEDIATE 'SELECT * FROM information_schema.ACTIVE_MASTER_PROXIES';
 END //
 
+-- For proxies that speak only SQL: register, wait for events, acknowledge. Each call renews the lease.
+
+CREATE OR REPLACE DEFINER = active_master@localhost
+PROCEDURE active_master.register_proxy(IN name TEXT CHARACTER SET utf8mb4, IN ip TEXT CHARACTER SET utf8mb4)
+  SQL SECURITY DEFINER MODIFIES SQL DATA
+  COMMENT 'From now on switchovers wait for this proxy, until its lease runs out; one row'
+BEGIN
+  CALL active_master.request(CONCAT('register ', UUID_SHORT(), ' ', IFNULL(ip, ''), ' ', IFNULL(name, '')));
+  SET @active_master_proxy = name;
+  EXECUTE IMMEDIATE
+    'SELECT PROXY, IP, @@global.active_master_proxy_lease / 1000 AS LEASE
+       FROM information_schema.ACTIVE_MASTER_PROXIES WHERE PROXY = ?' USING name;
+END //
+
+CREATE OR REPLACE DEFINER = active_master@localhost
+PROCEDURE active_master.wait_event(IN after_seq BIGINT UNSIGNED, IN timeout DECIMAL(10, 3))
+  SQL SECURITY DEFINER MODIFIES SQL DATA
+  COMMENT 'Waits for an event beyond after_seq, timeout seconds at most; one row: what a proxy shall do now'
+BEGIN
+  CALL active_master.request(CONCAT('wait ', UUID_SHORT(), ' ', IFNULL(after_seq, 0), ' ',
+    CAST(GREATEST(IFNULL(timeout, 0), 0) * 1000 AS UNSIGNED), ' ', IFNULL(@active_master_proxy, '')));
+  EXECUTE IMMEDIATE
+    "SELECT (SELECT IFNULL(MAX(SEQ), 0) FROM information_schema.ACTIVE_MASTER_EVENTS) AS SEQ,
+            STATE IN ('PAUSE', 'DRAIN', 'FENCE', 'HANDOVER', 'CATCH_UP', 'GRANT', 'GRANTED', 'ABORT_PERSIST',
+                      'ABORT_OPEN') AS SWITCH,
+            SWITCHOVER_ID, EPOCH, ACTIVE_NODE AS NODE, ACTIVE_SQL_ADDRESS AS SQL_ADDRESS
+       FROM information_schema.ACTIVE_MASTER_STATE";
+END //
+
+CREATE OR REPLACE DEFINER = active_master@localhost
+PROCEDURE active_master.acknowledge(IN name TEXT CHARACTER SET utf8mb4, IN switchover_id BIGINT UNSIGNED)
+  SQL SECURITY DEFINER MODIFIES SQL DATA
+  COMMENT 'While that switchover has stopped traffic: the proxy holds. Afterwards: it has opened'
+BEGIN
+  CALL active_master.request(CONCAT('acknowledge ', UUID_SHORT(), ' ', IFNULL(switchover_id, 0), ' ',
+    IFNULL(name, '')));
+END //
+
 DELIMITER ;

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -19,11 +20,19 @@
 
 namespace active_master::agent {
 
+// What to do while no node can be heard.
+enum class Alone {
+  kKeep,  // traffic stays as it is: open at the active master that was known last
+  kHold,  // new transactions wait until a node is heard again
+};
+
 class Agent : public client::Handler {
  public:
   struct Options {
     std::chrono::milliseconds verify{1000};
     std::chrono::milliseconds retry{250};
+    std::chrono::milliseconds drain{200};  // how long to wait for Driver::running() to be none
+    Alone alone = Alone::kKeep;
   };
 
   Agent(Driver& driver, Options options) : driver_(driver), options_(options) {}
@@ -42,7 +51,13 @@ class Agent : public client::Handler {
 
   void want(Wish wish);
   void run();
-  [[nodiscard]] std::string attempt(const Wish& wish);
+  void advise();
+  [[nodiscard]] bool is_cut_off();
+  // The error, empty if there was none; nothing if a newer wish came in between.
+  [[nodiscard]] std::optional<std::string> attempt(const Wish& wish, uint64_t number);
+  [[nodiscard]] Target target(const client::Route& route) const;
+  [[nodiscard]] bool drain(uint64_t number);
+  [[nodiscard]] bool is_newer_than(uint64_t number);
   void report(const Wish& wish, uint64_t number, const std::string& error);
 
   Driver& driver_;
@@ -54,7 +69,13 @@ class Agent : public client::Handler {
   Wish wish_ = client::Hold{};
   uint64_t wishes_ = 1;
   bool stopping_ = false;
-  std::pair<uint64_t, std::string> reported_;  // the worker's own
+
+  // The worker's own.
+  std::pair<uint64_t, std::string> reported_;
+  uint64_t drained_ = 0;  // the wish that was drained for already
+  bool is_advised_ = false;
+  bool was_heard_ = false;  // a node, ever
+  bool is_cut_off_ = false;
 };
 
 }  // namespace active_master::agent

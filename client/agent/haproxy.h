@@ -90,11 +90,15 @@ class Haproxy : public Driver {
 
   explicit Haproxy(Options options);
 
-  void hold() override;
-  void open(const Address& server) override;
+  void hold();
+  void open(const Address& server);
 
-  // Is haproxy.cfg as we need it? As far as HAProxy tells; throws Failure. Changes nothing.
-  void check() const { (void)read(); }
+  void hold(const client::Hold&) override { hold(); }
+  void open(const Target& target) override { open(target.active.address); }
+  [[nodiscard]] std::vector<std::string> check() override {
+    (void)read();
+    return {};
+  }
 
   // For tests.
   [[nodiscard]] std::string command(const std::string& line) const;

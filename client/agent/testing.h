@@ -39,6 +39,7 @@ class Process {
     if (pid_ != 0) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
+    close_range(3, ~0U, 0);  // or ports of the test would stay open with the child
     execv(argv[0], argv.data());
     _exit(127);
   }
@@ -49,6 +50,10 @@ class Process {
   [[nodiscard]] bool is_running() {
     int status = 0;
     return pid_ > 0 && waitpid(pid_, &status, WNOHANG) == 0;
+  }
+
+  void signal(int number) const {
+    if (pid_ > 0) kill(pid_, number);
   }
 
   // Its exit status, when it ends by itself.
@@ -176,11 +181,13 @@ class Client {
   std::string heard_;
 };
 
-// A HAProxy with one TCP backend `be` and in it the server `s1`.
+// A HAProxy with one TCP backend `be` and in it the server `s1`. `more` is added to its
+// configuration.
 class TestHaproxy {
  public:
   explicit TestHaproxy(const Address& server, const std::string& server_options = "",
-                       const std::string& backend_options = "") {
+                       const std::string& backend_options = "", const std::string& more = "")
+      : more_(more) {
     std::string directory = std::filesystem::temp_directory_path() / "agent_test.XXXXXX";
     if (mkdtemp(directory.data()) == nullptr) std::abort();
     directory_ = directory;
@@ -218,6 +225,13 @@ class TestHaproxy {
   }
   [[nodiscard]] int queued() const { return std::stoi(stat("BACKEND", "qcur")); }
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
+  // As `systemctl reload`: a new worker with what the file says, the old one ends with its
+  // sessions.
+  void reload() {
+    const std::string before = process_id();
+    process_->signal(SIGUSR2);
+    EXPECT_TRUE(eventually([&] { return is_up() && process_id() != before; }));
+  }
   void stop() { process_.reset(); }
   void restart() {
     stop();
@@ -235,11 +249,12 @@ class TestHaproxy {
         << "frontend fe\n  bind " << frontend_.to_string() << "\n  default_backend be\n"
         << "backend be\n"
         << backend_options << "\n  server s1 " << server.to_string() << " " << server_options
-        << "\n";
+        << "\n"
+        << more_ << "\n";
     process_ = std::make_unique<Process>(arguments());
   }
   [[nodiscard]] std::vector<std::string> arguments() const {
-    return {HAPROXY, "-db", "-q", "-f", directory_ / "haproxy.cfg"};
+    return {HAPROXY, "-W", "-q", "-f", directory_ / "haproxy.cfg"};
   }
   [[nodiscard]] bool is_up() const {
     try {
@@ -249,6 +264,14 @@ class TestHaproxy {
     }
   }
 
+  // Of the worker that answers.
+  [[nodiscard]] std::string process_id() const {
+    const std::string info = command("show info");
+    const auto at = info.find("\nPid: ");
+    return info.substr(at, info.find('\n', at + 1) - at);
+  }
+
+  const std::string more_;
   std::filesystem::path directory_;
   Address frontend_;
   std::unique_ptr<Process> process_;

@@ -63,6 +63,7 @@ Installation default_installation() {
   installation.agent = ACTIVE_MASTER_BUILD_DIR "/client/agent/active-master-agent";
   installation.plugin = ACTIVE_MASTER_BUILD_DIR "/plugin/active_master.so";
   installation.install_sql = ACTIVE_MASTER_SOURCE_DIR "/sql/install.sql";
+  installation.sql_proxy = ACTIVE_MASTER_SOURCE_DIR "/docs/examples/sql-proxy";
   return installation;
 }
 
@@ -312,17 +313,22 @@ void Cluster::start_proxy() {
   start_agent();
 }
 
-void Cluster::start_agent() {
-  std::vector<std::string> arguments = {installation_.agent,
-                                        "--name=haproxy1",
-                                        "--cluster=" + std::string(kClusterName),
-                                        "--haproxy-socket=" + proxy_socket().string(),
-                                        "--backend=active_master",
-                                        "--server=active",
-                                        "--frontend=" + proxy_port_.address(),
-                                        "--park=" + closed_port_.address()};
+std::vector<std::string> Cluster::agent_arguments(const std::string& name) const {
+  std::vector<std::string> arguments = {installation_.agent, "--name=" + name,
+                                        "--cluster=" + std::string(kClusterName)};
   for (const NamedAddress& node : plugin_addresses()) {
     arguments.push_back("--node=" + node.name + "=" + node.address.to_string());
+  }
+  return arguments;
+}
+
+void Cluster::start_agent() {
+  auto arguments = agent_arguments("haproxy1");
+  for (const std::string& argument :
+       {"--haproxy-socket=" + proxy_socket().string(), std::string("--backend=active_master"),
+        std::string("--server=active"), "--frontend=" + proxy_port_.address(),
+        "--park=" + closed_port_.address()}) {
+    arguments.push_back(argument);
   }
   agent_ = std::make_unique<Process>(Command{.name = "active-master-agent",
                                              .arguments = std::move(arguments),

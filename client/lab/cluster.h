@@ -26,6 +26,7 @@ struct Installation {
   std::filesystem::path agent;
   std::filesystem::path plugin;       // active_master.so
   std::filesystem::path install_sql;  // makes schema active_master
+  std::filesystem::path sql_proxy;    // docs/examples/sql-proxy
 };
 
 // As built here.
@@ -102,6 +103,7 @@ class Cluster {
   [[nodiscard]] const Installation& installation() const { return installation_; }
 
   [[nodiscard]] std::vector<std::unique_ptr<Node>>& nodes() { return nodes_; }
+  [[nodiscard]] const std::vector<std::unique_ptr<Node>>& nodes() const { return nodes_; }
   [[nodiscard]] Node& node(std::string_view name);
   [[nodiscard]] std::vector<NamedAddress> plugin_addresses() const;
   [[nodiscard]] bool has_proxy() const { return haproxy_ != nullptr; }
@@ -114,6 +116,8 @@ class Cluster {
 
   [[nodiscard]] Process& agent() { return *agent_; }
   void start_agent();
+  // What every agent of this cluster is started with.
+  [[nodiscard]] std::vector<std::string> agent_arguments(const std::string& name) const;
 
   // The active master as `asked` knows it; empty when it doesn't know one.
   [[nodiscard]] static std::string active_node(const Node& asked);

@@ -12,6 +12,7 @@
 #include "client/lab/checker.h"
 #include "client/lab/history.h"
 #include "client/lab/process.h"
+#include "client/lab/read_only_watch.h"
 #include "client/lab/wait.h"
 
 namespace active_master::lab {
@@ -278,6 +279,33 @@ TEST_F(ProcessTest, RunReportsAFailureWithTheLog) {
   } catch (const LabError& error) {
     EXPECT_STREQ(error.what(), "child failed:\n  broken\n");
   }
+}
+
+TEST(ReadOnlyRecord, OneAfterTheOtherIsFine) {
+  ReadOnlyRecord record("a", "b");
+  record.saw_writable("a", 0, 10);
+  record.saw_writable("a", 20, 30);
+  record.saw_writable("b", 25, 40);  // overlapping looks prove nothing
+  record.saw_writable("b", 50, 60);
+  EXPECT_EQ(record.verdict(true), "");
+}
+
+TEST(ReadOnlyRecord, FindsTwoThatWereWritable) {
+  ReadOnlyRecord record("a", "b");
+  record.saw_writable("b", 25, 40);
+  record.saw_writable("b", 80, 90);
+  record.saw_writable("a", 0, 10);
+  record.saw_writable("a", 41, 60);
+  EXPECT_EQ(record.verdict(true), "a was seen writable 1 us after b was");
+}
+
+TEST(ReadOnlyRecord, FindsOneThatShouldNeverBeWritable) {
+  ReadOnlyRecord record("a", "b");
+  record.saw_writable("b", 0, 10);
+  EXPECT_EQ(record.verdict(true), "");
+  EXPECT_EQ(record.verdict(false), "b was seen writable");
+  record.saw_writable("c", 0, 10);
+  EXPECT_EQ(record.verdict(true), "c was seen writable");
 }
 
 TEST(PortTest, ManyAtOnceAreAllDifferent) {

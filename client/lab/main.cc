@@ -21,8 +21,6 @@ constexpr const char* kFooter = R"(Exit codes:
 All servers listen on 127.0.0.1 only, on ports that are free, with their data in a temporary
 directory; they end with this program.)";
 
-constexpr uint32_t kFirstGateClient = 1001;
-
 struct CommandLine {
   LabOptions lab;
   FaultOptions faults;
@@ -31,6 +29,7 @@ struct CommandLine {
   bool with_gate = false;
   int writers = 8;
   int demo_switchovers = 4;
+  int mixed_switchovers = 2;
   int64_t think_us = 0;
   int64_t demo_think_us = 1000;
   int64_t interval_ms = 0;
@@ -60,10 +59,14 @@ std::vector<WorkloadOptions> workloads(const CommandLine& line, std::chrono::mic
   std::vector<WorkloadOptions> all;
   for (const std::string& via : line.via) {
     const bool gate = via == "gate";
-    all.push_back({.via = gate ? Via::kGate : Via::kHaproxy,
-                   .writers = line.writers,
-                   .think = think,
-                   .first_client = gate ? kFirstGateClient : 1});
+    WorkloadOptions options{.via = gate ? Via::kGate : Via::kHaproxy,
+                            .writers = line.writers,
+                            .think = think,
+                            .first_client = static_cast<uint32_t>(1 + 1000 * all.size())};
+    for (const auto kind : {ForeignKind::kProxysql, ForeignKind::kMaxscale}) {
+      if (via == to_string(kind)) options.foreign = kind;
+    }
+    all.push_back(options);
   }
   return all;
 }
@@ -97,12 +100,15 @@ int run(int argc, char** argv) {
   many->add_option("--switchovers", line.run.switchovers, "How many")
       ->check(CLI::Range(0, 1000000));
   many->add_option("--writers", line.writers, "Clients, each way")->check(CLI::Range(1, 400));
-  many->add_option("--via", line.via, "How they connect: haproxy, gate, or both")
-      ->check(CLI::IsMember({"haproxy", "gate"}))
+  many->add_option("--via", line.via,
+                   "How they connect: haproxy, gate, proxysql, maxscale, or several")
+      ->check(CLI::IsMember({"haproxy", "gate", "proxysql", "maxscale"}))
       ->delimiter(',');
   many->add_option("--think-us", line.think_us, "A client's pause between two writes; 0: none");
   many->add_option("--interval-ms", line.interval_ms, "Pause between two switchovers");
   many->add_flag("--phases", line.run.show_phases, "Show the phases of each switchover");
+  many->add_flag("--watch-read-only", line.run.watch_read_only,
+                 "Look at read_only on every node, about 1000 times a second each");
   many->add_flag("--json", line.run.json, "The summary as JSON; progress goes to standard error");
   many->add_option("--save", line.run.recording,
                    "Save what the clients saw and what the tables hold");
@@ -111,6 +117,10 @@ int run(int argc, char** argv) {
   auto* faults = app.add_subcommand("faults", "Break things, and see that nothing is lost");
   faults->add_option("--only", line.faults.only, "Only these scenarios")->delimiter(',');
   faults->add_flag("--list", line.list, "Show the scenarios");
+
+  auto* mixed = app.add_subcommand("mixed", "Every kind of proxy in one cluster");
+  mixed->add_option("--switchovers", line.mixed_switchovers, "How many")
+      ->check(CLI::Range(1, 1000000));
 
   auto* up = app.add_subcommand("up", "Start a cluster and keep it until Ctrl-C");
   add_nodes(*up, line);
@@ -131,6 +141,7 @@ int run(int argc, char** argv) {
     keep_up(line.lab);
     return 0;
   }
+  if (mixed->parsed()) return result(run_mixed(line.lab, line.mixed_switchovers));
   if (faults->parsed()) {
     if (line.list) {
       for (const auto& [name, description] : fault_scenarios()) {
@@ -150,6 +161,13 @@ int run(int argc, char** argv) {
   } else {
     line.run.interval = std::chrono::milliseconds(line.interval_ms);
     line.run.workloads = workloads(line, std::chrono::microseconds(line.think_us));
+  }
+  for (const auto& workload : line.run.workloads) {
+    if (!workload.foreign || find_program(*workload.foreign)) continue;
+    const std::string name = to_string(*workload.foreign);
+    std::cout << "SKIPPED  no " << name << " was found, neither in PATH nor by "
+              << (name == "proxysql" ? "PROXYSQL_BIN" : "MAXSCALE_BIN") << std::endl;
+    return 0;
   }
   line.run.lab = line.lab;
   line.run.lab.cluster.proxy = uses(line, "haproxy");

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "client/lab/read_only_watch.h"
 #include "client/lab/wait.h"
 
 namespace active_master::lab {
@@ -196,8 +197,13 @@ class Switcher {
       : options_(options), cluster_(cluster), outcome_(outcome), out_(out) {}
 
   void run() {
-    std::vector<std::unique_ptr<Workload>> workloads;
-    for (const WorkloadOptions& workload : options_.workloads) {
+    std::vector<std::unique_ptr<ForeignProxy>> proxies;
+    std::vector<std::unique_ptr<Workload>> workloads;  // last: they end first
+    for (WorkloadOptions workload : options_.workloads) {
+      if (workload.foreign) {
+        proxies.push_back(std::make_unique<ForeignProxy>(cluster_, *workload.foreign));
+        workload.port = proxies.back()->port();
+      }
       workloads.push_back(std::make_unique<Workload>(cluster_, workload));
     }
     const auto wait_for_traffic = [&workloads] {
@@ -210,10 +216,14 @@ class Switcher {
     History& history = outcome_.recording.history;
     history.first_active = Cluster::active_node(*cluster_.nodes().front());
     std::string active = history.first_active;
+    if (options_.watch_read_only) watch_.emplace(cluster_);
     wait_for_traffic();
     for (int i = 1; i <= options_.switchovers; ++i) {
-      active = one(i, active);
+      const std::string before = std::exchange(active, one(i, active));
       cluster_.wait_until_healthy(active);
+      if (const auto seen = watch_ ? watch_->end(active != before) : ""; !seen.empty()) {
+        outcome_.report.violations.push_back(seen);
+      }
       wait_for_traffic();
       (void)wait_until(options_.interval, [] { return false; });
     }
@@ -230,6 +240,7 @@ class Switcher {
     Node& target = at + 1 == nodes.end() ? *nodes.front() : **(at + 1);
     Node& director = number % 2 == 0 ? **at : target;
     sql::Connection connection = director.connect();
+    if (watch_) watch_->begin(active, target.name());
     SwitchoverResult result = Cluster::switch_to(target.name(), connection);
     out_ << "  " << number << "/" << options_.switchovers << "  " << active << " -> "
          << target.name() << ", asked on " << director.name() << ": ";
@@ -254,6 +265,7 @@ class Switcher {
   Cluster& cluster_;
   Outcome& outcome_;
   std::ostream& out_;
+  std::optional<ReadOnlyWatch> watch_;
 };
 
 }  // namespace
@@ -294,8 +306,10 @@ bool run_switchovers(const RunOptions& options) {
   outcome.machine = machine();
   outcome.versions = versions(cluster);
   for (const WorkloadOptions& workload : options.workloads) {
-    outcome.via += (outcome.via.empty() ? "" : " and ") +
-                   std::string(workload.via == Via::kGate ? "gate" : "haproxy");
+    outcome.via +=
+        (outcome.via.empty() ? "" : " and ") +
+        (workload.foreign ? to_string(*workload.foreign)
+                          : std::string(workload.via == Via::kGate ? "gate" : "haproxy"));
     outcome.writers += workload.writers;
   }
   out << outcome.writers << " clients write through " << outcome.via << "; " << options.switchovers
@@ -309,7 +323,9 @@ bool run_switchovers(const RunOptions& options) {
     out << "Failed; the logs are in " << cluster.directory().string() << std::endl;
     throw;
   }
+  const std::vector<std::string> seen = std::exchange(outcome.report.violations, {});
   outcome.report = check(outcome.recording, {});
+  outcome.report.violations.insert(outcome.report.violations.end(), seen.begin(), seen.end());
   if (outcome.failed > 0) {
     outcome.report.violations.push_back(std::to_string(outcome.failed) + " switchovers failed");
   }

@@ -23,7 +23,8 @@ struct RunOptions {
   int switchovers = 100;
   std::chrono::milliseconds interval{0};  // between two switchovers
   bool show_phases = false;
-  bool json = false;  // the summary as JSON on standard output, progress on the other
+  bool watch_read_only = false;  // as a monitor that sees nothing else
+  bool json = false;             // the summary as JSON on standard output, progress on the other
   std::filesystem::path recording = {};  // where to save what was seen
 };
 
@@ -42,6 +43,9 @@ struct FaultScenario {
 
 [[nodiscard]] std::vector<FaultScenario> fault_scenarios();
 [[nodiscard]] bool run_faults(const FaultOptions& options);
+
+// Every kind of proxy in one cluster of two nodes. True when nothing that must hold was violated.
+[[nodiscard]] bool run_mixed(const LabOptions& options, int switchovers);
 
 // A cluster for people to play with, until Ctrl-C.
 void keep_up(const LabOptions& options);

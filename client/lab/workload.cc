@@ -130,11 +130,13 @@ class Workload::Gate {
 
 Workload::Workload(Cluster& cluster, const WorkloadOptions& options) : options_(options) {
   if (options.via == Via::kGate) {
-    gate_ = std::make_unique<Gate>(cluster);
+    if (options.gate == nullptr) own_gate_ = std::make_unique<Gate>(cluster);
+    gate_ = own_gate_ ? &**own_gate_ : options.gate;
     account_.user = kAppUser;
     account_.password = kAppPassword;
   } else {
     account_ = cluster.through_proxy();
+    if (options.port != 0) account_.port = options.port;
   }
   account_.read_timeout = kStatementLimit;
   for (int i = 0; i < options.writers; ++i) {
@@ -194,7 +196,7 @@ void Workload::write_through_gate(Client& client) const {
   // In short steps, so that stop() doesn't wait for a gate that stays closed.
   const auto deadline = std::chrono::steady_clock::now() + kGateLimit;
   std::optional<client::TrafficGate::Pass> pass;
-  while (!(pass = (**gate_).enter(100ms))) {
+  while (!(pass = gate_->enter(100ms))) {
     if (stopping_) return;
     if (std::chrono::steady_clock::now() >= deadline) {
       client.failed(Stage::kGate, 0, "the gate was held for too long");

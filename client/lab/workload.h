@@ -9,7 +9,12 @@
 #include <vector>
 
 #include "client/lab/cluster.h"
+#include "client/lab/foreign_proxy.h"
 #include "client/lab/history.h"
+
+namespace active_master::client {
+class TrafficGate;
+}
 
 namespace active_master::lab {
 
@@ -21,8 +26,11 @@ enum class Via {
 struct WorkloadOptions {
   Via via = Via::kHaproxy;
   int writers = 8;
-  std::chrono::microseconds think{0};  // between two writes of a client; 0: as fast as it goes
-  uint32_t first_client = 1;           // the clients' numbers; unique over all workloads of a run
+  std::chrono::microseconds think{0};   // between two writes of a client; 0: as fast as it goes
+  uint32_t first_client = 1;            // the clients' numbers; unique over all workloads of a run
+  client::TrafficGate* gate = nullptr;  // kGate: one that somebody else opens and closes
+  uint16_t port = 0;                    // kHaproxy: of another proxy than the cluster's own
+  std::optional<ForeignKind> foreign = {};  // kHaproxy: that other proxy, to be started first
 };
 
 // Runs from construction to stop(). Each write is one row of lab.writes, with its own number even
@@ -54,7 +62,8 @@ class Workload {
   sql::Options account_;
   std::atomic<uint64_t> acknowledged_ = 0;
   std::atomic<bool> stopping_ = false;
-  std::unique_ptr<Gate> gate_;
+  std::unique_ptr<Gate> own_gate_;
+  client::TrafficGate* gate_ = nullptr;
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<std::jthread> threads_;
 };

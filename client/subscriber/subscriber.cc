@@ -295,8 +295,11 @@ class Subscriber::Impl : public Link::Owner {
   }
 
   void publish() {
-    Snapshot next{
-        subscription_.state(), subscription_.has_conflict(), subscription_.proxy_state(), {}};
+    Snapshot next{subscription_.state(),
+                  subscription_.has_conflict(),
+                  subscription_.proxy_state(),
+                  {},
+                  subscription_.servers()};
     for (const auto& link : links_) {
       if (link->is_linked()) next.connected.push_back(link->node());
     }

@@ -51,6 +51,7 @@ class Subscriber {
     bool conflict = false;
     protocol::ProxyState proxy_state;  // as the nodes are told
     std::vector<std::string> connected;
+    std::vector<NamedAddress> servers;  // where each node takes SQL, as far as it was heard
   };
 
   // The handler must outlive the subscriber, and is called between start() and stop() only.

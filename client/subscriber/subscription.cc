@@ -75,6 +75,7 @@ bool Subscription::heard(const protocol::NodeState& state, Clock::time_point now
   now_ = now;
   const bool about_itself = state.has_activation() && activation.node() == state.node();
   node->second.heard = true;
+  if (const auto own = parse_address(state.sql_address())) node->second.sql_address = own;
   node->second.active_epoch =
       about_itself && state.role() == protocol::ROLE_ACTIVE ? activation.epoch() : 0;
   if (state.has_activation()) {
@@ -234,6 +235,14 @@ protocol::ProxyState Subscription::proxy_state() const {
   }
   state.set_last_error(last_error());
   return state;
+}
+
+std::vector<NamedAddress> Subscription::servers() const {
+  std::vector<NamedAddress> result;
+  for (const auto& [name, node] : nodes_) {
+    if (node.sql_address) result.push_back({name, *node.sql_address});
+  }
+  return result;
 }
 
 std::string Subscription::last_error() const {

@@ -103,6 +103,8 @@ class Subscription {
   // Two nodes claim the highest epoch known.
   [[nodiscard]] bool has_conflict() const { return !rival_.empty(); }
   [[nodiscard]] const std::optional<Route>& highest() const { return highest_; }
+  // Where each node takes SQL, as far as it has said so itself.
+  [[nodiscard]] std::vector<NamedAddress> servers() const;
   // Why traffic isn't as it should be; empty while it is.
   [[nodiscard]] std::string last_error() const;
 
@@ -130,6 +132,7 @@ class Subscription {
   struct Node {
     bool heard = false;         // ever: what it knew then is in highest_
     uint64_t active_epoch = 0;  // in which it says itself that it is active, while it is linked
+    std::optional<Address> sql_address;
   };
 
   const Options options_;

@@ -51,6 +51,14 @@ const std::vector<ErrorEntry>& error_catalogue() {
        "use the procedures in schema active_master"},
       {ErrorCode::kInTransaction, "the statement was given inside a transaction",
        "COMMIT or ROLLBACK first"},
+      {ErrorCode::kUnknownProxy, "the proxy is not registered here, or its lease has run out",
+       "CALL active_master.register_proxy(name, ip) again, on the active master"},
+      {ErrorCode::kProxyNameTaken, "another proxy of that name is connected",
+       "give each proxy a name of its own"},
+      {ErrorCode::kRegisterElsewhere, "a proxy registers on a node that is not the active master",
+       "register on the node that ACTIVE_MASTER_STATE names"},
+      {ErrorCode::kUnknownSwitchover, "a proxy acknowledges a switchover that is not known here",
+       "acknowledge the SWITCHOVER_ID that active_master.wait_event() shows"},
   };
   return catalogue;
 }

@@ -34,6 +34,10 @@ enum class ErrorCode : uint32_t {
   kTimeout = 33321,
   kBadRequest = 33322,
   kInTransaction = 33323,
+  kUnknownProxy = 33330,
+  kProxyNameTaken = 33331,
+  kRegisterElsewhere = 33332,
+  kUnknownSwitchover = 33333,
 };
 
 inline constexpr const char* kSqlState = "AM000";

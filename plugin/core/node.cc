@@ -113,6 +113,7 @@ Event Node::absorb(const ProxyConnected& input) {
   auto& proxy = proxies_[input.proxy];
   proxy.ip = input.ip;
   proxy.connected = true;
+  proxy.by_sql = false;
   proxy.heard_at = now_;
   proxy.heard_wall = wall_;
   proxy.state.proxy = input.proxy;
@@ -227,6 +228,85 @@ Event Node::absorb(const CancelCommand& input) {
   }
   cancel_ = input.id;
   return Event::kCancel;
+}
+
+Event Node::absorb(const RegisterProxy& input) {
+  const auto known = proxies_.find(input.proxy);
+  if (!is_valid_name(input.proxy)) {
+    answer_proxy(input.id,
+                 make_error(ErrorCode::kBadName,
+                            "'" + input.proxy.substr(0, kMaxNameLength) + "' is no proxy name"));
+  } else if (known != proxies_.end() && known->second.connected && !known->second.by_sql) {
+    answer_proxy(input.id,
+                 make_error(ErrorCode::kProxyNameTaken,
+                            "proxy " + input.proxy + " is connected from " + known->second.ip));
+  } else if (role() != Role::kActive) {
+    answer_proxy(input.id,
+                 durable_.active_node.empty() || durable_.active_node == self()
+                     ? make_error(ErrorCode::kNotBootstrapped, "no active master is known here")
+                     : make_error(ErrorCode::kRegisterElsewhere,
+                                  "node " + durable_.active_node + " is the active master"));
+  } else {
+    auto& proxy = proxies_[input.proxy];
+    proxy.ip = input.ip;
+    proxy.connected = proxy.by_sql = true;
+    proxy.heard_at = now_;
+    proxy.heard_wall = wall_;
+    proxy.state.proxy = input.proxy;
+    proxy.state.driver = "sql";
+    view_changed_ = true;
+    answer_proxy(input.id, {});
+  }
+  return Event::kNone;
+}
+
+Event Node::absorb(const AcknowledgeProxy& input) {
+  forget_expired_proxies();
+  const auto known = proxies_.find(input.proxy);
+  if (known == proxies_.end() || !known->second.by_sql) {
+    answer_proxy(input.id, make_error(ErrorCode::kUnknownProxy,
+                                      "proxy '" + cut(input.proxy) + "' is unknown"));
+    return Event::kNone;
+  }
+  auto& proxy = known->second;
+  proxy.heard_at = now_;
+  proxy.heard_wall = wall_;
+  view_changed_ = true;
+  answer_proxy(input.id,
+               input.switchover ? take_acknowledgement(proxy, input.switchover) : Error{});
+  return Event::kNone;
+}
+
+// While the switchover has stopped traffic: "I hold". Afterwards: "I route to the active master".
+Error Node::take_acknowledgement(Proxy& proxy, SwitchoverId switchover) const {
+  const auto notice = node_state().pause;
+  if (notice && notice->switchover == switchover) {
+    proxy.state.holding = true;
+    proxy.state.switchover = switchover;
+    return {};
+  }
+  const bool is_known =
+      (operation_ && operation_->report->id == switchover) ||
+      (activation_ && activation_->switchover == switchover) ||
+      std::ranges::find(history_, switchover, &SwitchoverReport::id) != history_.end();
+  if (!is_known || !activation_) {
+    return make_error(ErrorCode::kUnknownSwitchover,
+                      "switchover " + std::to_string(switchover.value) + " is unknown");
+  }
+  proxy.state.holding = false;
+  proxy.state.switchover = {};
+  proxy.state.epoch = activation_->epoch;
+  proxy.state.node = activation_->node;
+  return {};
+}
+
+void Node::answer_proxy(SwitchoverId statement, const Error& error) {
+  auto report = std::make_shared<SwitchoverReport>();
+  report->id = statement;
+  report->result = error ? Result::kRefused : Result::kDone;
+  report->error_number = static_cast<uint32_t>(error.code);
+  report->error = error.text;
+  actions_.push_back(Answer{std::move(report)});
 }
 
 Event Node::absorb(const ServerStatus& input) {
@@ -535,10 +615,10 @@ void Node::adopt(const Activation& activation) {
 }
 
 void Node::forget_expired_proxies() {
-  view_changed_ |=
-      std::erase_if(proxies_, [&](const auto& entry) {
-        return !entry.second.connected && now_ - entry.second.heard_at > config_.proxy_lease;
-      }) != 0;
+  view_changed_ |= std::erase_if(proxies_, [&](const auto& entry) {
+                     const bool may_be_silent = entry.second.connected && !entry.second.by_sql;
+                     return !may_be_silent && now_ - entry.second.heard_at > config_.proxy_lease;
+                   }) != 0;
 }
 
 void Node::finish(Result result, Error error) {

@@ -164,6 +164,18 @@ struct SwitchCommand {  // a statement given on this node
 struct CancelCommand {
   SwitchoverId id;
 };
+// A statement of a proxy that speaks only SQL. Each renews its lease, for
+// active_master_proxy_lease; afterwards it is forgotten.
+struct RegisterProxy {
+  SwitchoverId id;  // of the statement
+  std::string proxy;
+  std::string ip;
+};
+struct AcknowledgeProxy {
+  SwitchoverId id;
+  std::string proxy;
+  SwitchoverId switchover;  // 0: only the lease is renewed
+};
 struct ServerStatus {  // read from the server now and then
   bool read_only = false;
   std::string gtid_position;
@@ -175,9 +187,10 @@ struct Reconfigured {
 struct Tick {};
 struct StopCommand {};  // stopped() becomes true as soon as nothing is left half done
 
-using Input = std::variant<ServerStarted, LinkUp, LinkDown, ProxyConnected, ProxyLost, FromNode,
-                           ProxyState, JobDone, BootstrapCommand, SwitchCommand, CancelCommand,
-                           ServerStatus, Reconfigured, Tick, StopCommand>;
+using Input =
+    std::variant<ServerStarted, LinkUp, LinkDown, ProxyConnected, ProxyLost, FromNode, ProxyState,
+                 JobDone, BootstrapCommand, SwitchCommand, CancelCommand, RegisterProxy,
+                 AcknowledgeProxy, ServerStatus, Reconfigured, Tick, StopCommand>;
 
 // --- Actions
 // ----------------------------------------------------------------------------------------
@@ -307,6 +320,7 @@ class Node {
   struct Proxy {
     std::string ip;
     bool connected = false;
+    bool by_sql = false;  // has no connection that could be lost, only a lease
     Time heard_at;
     WallTime heard_wall = 0;
     ProxyState state;
@@ -352,6 +366,8 @@ class Node {
   Event absorb(const BootstrapCommand& input);
   Event absorb(const SwitchCommand& input);
   Event absorb(const CancelCommand& input);
+  Event absorb(const RegisterProxy& input);
+  Event absorb(const AcknowledgeProxy& input);
   Event absorb(const ServerStatus& input);
   Event absorb(const Reconfigured& input);
   Event absorb(const Tick& input);
@@ -391,6 +407,8 @@ class Node {
   [[nodiscard]] std::string proxies_not(bool holding) const;
   void adopt(const Activation& activation);
   void forget_expired_proxies();
+  void answer_proxy(SwitchoverId statement, const Error& error);
+  [[nodiscard]] Error take_acknowledgement(Proxy& proxy, SwitchoverId switchover) const;
 
   void begin_phase(Phase phase);
   void finish(Result result, Error error);  // by value: it may be the operation's own

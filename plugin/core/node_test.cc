@@ -306,6 +306,74 @@ World a_proxy_that_does_not_open_is_an_exception_not_a_failure() {
   return world;
 }
 
+// A proxy that speaks only SQL: what it says are statements, each with an answer.
+struct SqlProxy {
+  World& world;
+  uint64_t statement = 1'000'000;
+
+  unsigned registers(const NodeName& at, const std::string& name) {
+    world.give(at, RegisterProxy{{++statement}, name, "10.0.0.7"});
+    return world.answer({statement})->error_number;
+  }
+  unsigned acknowledges(const NodeName& at, const std::string& name, SwitchoverId id) {
+    world.give(at, AcknowledgeProxy{{++statement}, name, id});
+    world.run();
+    return world.answer({statement})->error_number;
+  }
+};
+
+constexpr unsigned number(ErrorCode code) {
+  return static_cast<unsigned>(code);
+}
+
+World a_proxy_that_speaks_only_sql_takes_part() {
+  World world = bootstrapped();
+  SqlProxy proxy{world};
+  EXPECT_EQ(proxy.registers("node2", "p1"), number(ErrorCode::kRegisterElsewhere));
+  EXPECT_EQ(proxy.registers("node1", "no name"), number(ErrorCode::kBadName));
+  EXPECT_EQ(proxy.acknowledges("node1", "p1", {1}), number(ErrorCode::kUnknownProxy));
+  EXPECT_EQ(proxy.registers("node1", "p1"), 0);
+  const auto& shown = world.node("node1").view()->proxies;
+  EXPECT_EQ(shown.size(), 1);
+  EXPECT_EQ(shown.front().ip, "10.0.0.7");
+  EXPECT_EQ(shown.front().driver, "sql");
+  const auto id = world.ask("node1", "node2");
+  EXPECT_EQ(world.node("node1").state(), State::kPause);
+  EXPECT_EQ(proxy.acknowledges("node1", "p1", {77}), number(ErrorCode::kUnknownSwitchover));
+  EXPECT_EQ(proxy.acknowledges("node1", "p1", id), 0);
+  EXPECT_EQ(world.node("node1").state(), State::kResume);
+  EXPECT_TRUE(world.node("node1").view()->proxies.front().holding);
+  EXPECT_EQ(proxy.acknowledges("node1", "p1", id), 0);
+  EXPECT_FALSE(world.node("node1").view()->proxies.front().holding);
+  EXPECT_EQ(world.node("node1").view()->proxies.front().node, "node2");
+  EXPECT_EQ(world.answer(id)->result, Result::kDone);
+  return world;
+}
+
+World a_proxy_that_speaks_only_sql_is_waited_for_while_its_lease_lasts() {
+  World world = bootstrapped();
+  world.config_of("node1").proxy_lease = Duration{2'000'000};
+  world.give("node1", Reconfigured{world.config_of("node1")});
+  SqlProxy proxy{world};
+  EXPECT_EQ(proxy.registers("node1", "p1"), 0);
+  world.pass(Duration{1'500'000});
+  EXPECT_EQ(proxy.acknowledges("node1", "p1", {}), 0) << "renewed";
+  world.pass(Duration{1'500'000});
+  const auto id = world.ask("node1", "node2");
+  EXPECT_EQ(world.node("node1").state(), State::kPause);
+  world.pass(Duration{1'500'000});
+  EXPECT_EQ(world.answer(id)->result, Result::kDone) << "it was forgotten";
+  EXPECT_EQ(proxy.acknowledges("node1", "p1", id), number(ErrorCode::kUnknownProxy));
+  return world;
+}
+
+World a_proxy_name_that_is_connected_cant_be_registered() {
+  World world = bootstrapped();
+  world.connect_proxy("p1", "node1");
+  EXPECT_EQ(SqlProxy{world}.registers("node1", "p1"), number(ErrorCode::kProxyNameTaken));
+  return world;
+}
+
 World a_proxy_that_does_not_hold_undoes_the_switchover() {
   World world = bootstrapped();
   world.connect_proxy("p1", "node1");
@@ -753,6 +821,9 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(every_proxy_holds_before_the_fence_and_opens_before_the_end),
     SCENARIO(a_proxy_that_does_not_open_is_an_exception_not_a_failure),
     SCENARIO(a_proxy_that_does_not_hold_undoes_the_switchover),
+    SCENARIO(a_proxy_that_speaks_only_sql_takes_part),
+    SCENARIO(a_proxy_that_speaks_only_sql_is_waited_for_while_its_lease_lasts),
+    SCENARIO(a_proxy_name_that_is_connected_cant_be_registered),
     SCENARIO(a_failed_drain_is_undone),
     SCENARIO(a_failed_fence_is_undone),
     SCENARIO(a_failed_handover_is_undone),

@@ -386,12 +386,55 @@ int check_fence(MYSQL_THD, st_mysql_sys_var*, void* save, st_mysql_value* value)
   }
 }
 
+struct EventWait {
+  uint64_t after = 0;
+  std::chrono::milliseconds timeout{0};
+  std::string proxy;  // whose lease is renewed
+};
+
 // "bootstrap ID", "check ID NODE" or "switch ID NODE"; the node is the rest of the text, whatever
-// it is.
+// it is. And of proxies that speak only SQL: "register ID IP NAME", "acknowledge ID SWITCHOVER
+// NAME" and "wait ID AFTER MILLISECONDS NAME"; the name is the rest, and may be empty in the last.
 struct Request {
   SwitchoverId id;
   Input command;
+  std::optional<EventWait> wait = {};
 };
+
+// Takes the first word off the text.
+std::string_view take_word(std::string_view& text) {
+  const auto word = text.substr(0, text.find(' '));
+  text.remove_prefix(std::min(word.size() + 1, text.size()));
+  return word;
+}
+
+std::optional<uint64_t> take_number(std::string_view& text) {
+  const auto digits = take_word(text);
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  return number;
+}
+
+std::optional<Request> parse_proxy_request(std::string_view verb, SwitchoverId id,
+                                           std::string_view text) {
+  if (verb == "register") {
+    boost::system::error_code error;
+    const auto ip = boost::asio::ip::make_address(std::string(take_word(text)), error);
+    if (error) return std::nullopt;
+    return Request{id, RegisterProxy{id, std::string(text), ip.to_string()}};
+  }
+  const auto first = take_number(text);
+  if (!first) return std::nullopt;
+  if (verb == "acknowledge" && *first != 0) {
+    return Request{id, AcknowledgeProxy{id, std::string(text), SwitchoverId{*first}}};
+  }
+  constexpr uint64_t kLongest = 3'600'000;
+  const auto timeout = take_number(text);
+  if (verb != "wait" || !timeout || *timeout > kLongest) return std::nullopt;
+  return Request{id, Tick{},
+                 EventWait{*first, std::chrono::milliseconds(*timeout), std::string(text)}};
+}
 
 std::optional<Request> parse_request(std::string_view text) {
   const auto verb = text.substr(0, text.find(' '));
@@ -405,7 +448,7 @@ std::optional<Request> parse_request(std::string_view text) {
   if (verb == "bootstrap" && text.empty()) return Request{id, BootstrapCommand{id}};
   if (!text.starts_with(' ')) return std::nullopt;
   text.remove_prefix(1);
-  if (verb != "switch" && verb != "check") return std::nullopt;
+  if (verb != "switch" && verb != "check") return parse_proxy_request(verb, id, text);
   return Request{id, SwitchCommand{id, std::string(text), verb == "check"}};
 }
 
@@ -427,8 +470,14 @@ int check_request(MYSQL_THD thd, st_mysql_sys_var*, void* save, st_mysql_value* 
     const std::shared_lock lock(daemon_mutex);
     if (!current_daemon)
       return raise(make_error(ErrorCode::kStopping, "the plugin is not running"));
-    const auto report = current_daemon->request(
-        parsed->id, parsed->command, [thd] { return thd_kill_level(thd) != THD_IS_NOT_KILLED; });
+    const auto is_killed = [thd] { return thd_kill_level(thd) != THD_IS_NOT_KILLED; };
+    if (const auto& wait = parsed->wait) {
+      current_daemon->await_event(wait->after, wait->timeout, wait->proxy, is_killed);
+      if (!is_killed()) return 0;
+      my_printf_error(ER_QUERY_INTERRUPTED, "Query execution was interrupted", MYF(0));
+      return 1;
+    }
+    const auto report = current_daemon->request(parsed->id, parsed->command, is_killed);
     if (!report) return raise(make_error(ErrorCode::kOutcomeUnknown, "the statement was killed"));
     if (report->result != Result::kDone) {
       return raise({static_cast<ErrorCode>(report->error_number), report->error});

@@ -1,0 +1,418 @@
+#include "client/agent/proxysql.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "client/agent/server_address.h"
+#include "client/agent/statement.h"
+
+namespace active_master::agent {
+namespace {
+
+constexpr std::string_view kMark = " (held by active_master)";  // in the column `comment`
+constexpr std::string_view kStatementComment = "SET ACTIVE MASTER, by active-master-agent";
+// In stats_mysql_processlist; what waits for a server is 'Connect', what is idle 'Sleep'.
+constexpr std::string_view kRunning = "('Query', 'Execute', 'Prepare')";
+
+constexpr std::string_view kOnline = "ONLINE";
+constexpr std::string_view kShunned = "SHUNNED";  // ONLINE, but ProxySQL finds it ill
+constexpr std::string_view kSoft = "OFFLINE_SOFT";
+
+std::string literal(std::string_view text) {
+  std::string result = "'";
+  for (const char c : text) result += c == '\'' ? std::string("''") : std::string(1, c);
+  return result + "'";
+}
+
+bool serves(const ProxysqlServer& server) {
+  return server.status == kOnline || server.status == kShunned;
+}
+
+bool is_at(const ProxysqlServer& server, const Address& address) {
+  return is_same_server(server.address, address);
+}
+
+// Ours alone is taken away: an operator's OFFLINE_SOFT stays.
+ProxysqlServer released(ProxysqlServer server) {
+  auto& comment = server.settings["comment"];
+  if (const auto at = comment.find(kMark); at != std::string::npos) {
+    comment.erase(at, kMark.size());
+    server.status = kOnline;
+  }
+  return server;
+}
+
+ProxysqlServer held(ProxysqlServer server) {
+  if (serves(server)) {
+    server.status = kSoft;
+    server.settings["comment"] += kMark;
+  }
+  return server;
+}
+
+ProxysqlServer moved(ProxysqlServer server, int hostgroup) {
+  server.hostgroup = hostgroup;
+  return server;
+}
+
+// SHUNNED is ProxySQL's own verdict on a server that we want ONLINE.
+bool is_as_planned(std::vector<ProxysqlServer> now, std::vector<ProxysqlServer> planned) {
+  const auto key = [](const ProxysqlServer& s) {
+    return std::pair(s.hostgroup, s.address.to_string());
+  };
+  const auto less = [&](const auto& a, const auto& b) { return key(a) < key(b); };
+  for (auto* servers : {&now, &planned}) {
+    std::ranges::sort(*servers, less);
+    for (auto& server : *servers) {
+      if (server.status == kShunned) server.status = kOnline;
+    }
+  }
+  return now == planned;
+}
+
+ProxysqlServer to_server(const sql::ResultSet& set, const sql::Row& row) {
+  ProxysqlServer server;
+  for (size_t i = 0; i < set.columns.size(); ++i) {
+    const std::string& name = set.columns[i].name;
+    std::string value = row[i].value_or("");
+    if (name == "hostgroup_id") {
+      server.hostgroup = std::stoi(value);
+    } else if (name == "hostname") {
+      server.address.host = std::move(value);
+    } else if (name == "port") {
+      server.address.port = static_cast<uint16_t>(std::stoul(value));
+    } else if (name == "status") {
+      // It has several kinds of it at runtime.
+      server.status = value.starts_with(kShunned) ? std::string(kShunned) : std::move(value);
+    } else {
+      server.settings[name] = std::move(value);
+    }
+  }
+  return server;
+}
+
+std::string insert_statement(const ProxysqlServer& server) {
+  std::string names = "hostgroup_id, hostname, port, status";
+  std::string values =
+      std::to_string(server.hostgroup) + ", " + literal(server.address.host) + ", " +
+      std::to_string(server.address.port) + ", " +
+      literal(server.status == kShunned ? kOnline : std::string_view(server.status));
+  for (const auto& [name, value] : server.settings) {
+    names += ", " + name;
+    values += ", " + literal(value);
+  }
+  return "INSERT INTO mysql_servers (" + names + ") VALUES (" + values + ")";
+}
+
+}  // namespace
+
+std::vector<ProxysqlServer> plan_servers(const std::vector<ProxysqlServer>& now,
+                                         const Target& target, const Hostgroups& hostgroups,
+                                         const std::vector<Address>& stays) {
+  const auto& active = target.active.address;
+  const auto find = [&](int hostgroup, const Address& address) {
+    return std::ranges::find_if(now, [&](const auto& server) {
+      return server.hostgroup == hostgroup && is_at(server, address);
+    });
+  };
+  const auto is_standby = [&](const ProxysqlServer& server) {
+    return std::ranges::any_of(target.standbys,
+                               [&](const auto& node) { return is_at(server, node.address); });
+  };
+
+  // The active master as it is known here, else like the writer that it follows.
+  ProxysqlServer writer{hostgroups.writer, active, std::string(kOnline), {}};
+  auto known = find(hostgroups.writer, active);
+  if (known == now.end() && hostgroups.reader) known = find(*hostgroups.reader, active);
+  if (known != now.end()) {
+    writer = moved(released(*known), hostgroups.writer);
+  } else if (!now.empty()) {
+    writer.settings = released(now.front()).settings;
+  }
+  writer.status = kOnline;
+
+  std::vector<ProxysqlServer> plan{writer};
+  bool has_reader = false;
+  for (const auto& server : now) {
+    if (is_at(server, active)) {
+      const bool is_reader = hostgroups.reader && server.hostgroup == *hostgroups.reader;
+      if (is_reader && hostgroups.writer_also_reads) {
+        plan.push_back(released(server));
+        has_reader = true;
+      }
+    } else if (server.hostgroup != hostgroups.writer) {
+      plan.push_back(released(server));
+      has_reader |= serves(plan.back());
+    } else {
+      // A server that no node claims isn't ours to give to readers.
+      const bool stays_here = !is_standby(server) || std::ranges::any_of(stays, [&](const auto& a) {
+        return is_at(server, a);
+      });
+      if (stays_here) plan.push_back(held(server));
+      if (is_standby(server) && hostgroups.reader &&
+          find(*hostgroups.reader, server.address) == now.end()) {
+        plan.push_back(moved(released(held(server)), *hostgroups.reader));
+        has_reader |= serves(plan.back());
+      }
+    }
+  }
+  if (hostgroups.reader && !has_reader) plan.push_back(moved(writer, *hostgroups.reader));
+  return plan;
+}
+
+// --- The admin interface
+// --------------------------------------------------------------------------
+
+void Proxysql::fail(const std::string& what) const {
+  throw Failure("ProxySQL at " + options_.admin.to_string() + ": " + what);
+}
+
+std::vector<sql::ResultSet> Proxysql::query(const std::string& statement) {
+  try {
+    if (!connection_) {
+      sql::Options options;
+      options.host = options_.admin.host;
+      options.port = options_.admin.port;
+      options.user = options_.account.user;
+      options.password = options_.account.password;
+      options.connect_timeout = options_.command_timeout;
+      options.read_timeout = options_.command_timeout;
+      connection_.emplace(options);
+    }
+    return connection_->query(statement);
+  } catch (const sql::Error& error) {
+    const bool is_connecting = error.stage() == sql::Error::Stage::kConnect;
+    if (is_connecting || error.connection_lost()) connection_.reset();
+    fail(std::string(error.what()) +
+         (is_connecting ? ": is it running, is this its admin port, and are user and password those"
+                          " of admin-admin_credentials?"
+                        : " (in " + statement.substr(0, 60) + "...)"));
+  }
+}
+
+std::string Proxysql::value(const std::string& statement) {
+  const auto sets = query(statement);
+  if (sets.empty() || sets[0].rows.empty()) return "";
+  return sets[0].rows[0].at(0).value_or("");
+}
+
+std::string Proxysql::both() const {
+  return "(" + writer() +
+         (options_.reader_hostgroup ? ", " + std::to_string(*options_.reader_hostgroup) : "") + ")";
+}
+
+// OFFLINE_HARD is how ProxySQL remembers what was taken out.
+std::vector<ProxysqlServer> Proxysql::read_servers() {
+  const auto sets = query("SELECT * FROM runtime_mysql_servers WHERE hostgroup_id IN " + both() +
+                          " AND status <> 'OFFLINE_HARD'");
+  std::vector<ProxysqlServer> servers;
+  try {
+    if (!sets.empty()) {
+      for (const auto& row : sets[0].rows) servers.push_back(to_server(sets[0], row));
+    }
+  } catch (const std::logic_error&) {
+    fail("runtime_mysql_servers holds what makes no sense: is this its admin port?");
+  }
+  for (const auto& server : servers) {
+    if (server.address.host.empty() || server.address.port == 0 || server.status.empty()) {
+      fail("runtime_mysql_servers holds what makes no sense: is this its admin port?");
+    }
+  }
+  return servers;
+}
+
+Hostgroups Proxysql::read_hostgroups() {
+  Hostgroups hostgroups{options_.writer_hostgroup, options_.reader_hostgroup, false};
+  const auto sets = query(
+      "SELECT writer_hostgroup, reader_hostgroup FROM runtime_mysql_replication_hostgroups"
+      " WHERE writer_hostgroup IN " +
+      both() + " OR reader_hostgroup IN " + both());
+  if (sets.empty() || sets[0].rows.empty()) return hostgroups;
+  // Its monitor moves servers between these two by read_only, which agrees with what we do as long
+  // as we mean the same two.
+  const auto& row = sets[0].rows[0];
+  const std::string reader =
+      options_.reader_hostgroup ? std::to_string(*options_.reader_hostgroup) : "none";
+  if (sets[0].rows.size() > 1 || row[0] != writer() || row[1] != reader) {
+    fail("mysql_replication_hostgroups has writer " + row[0].value_or("") + " and reader " +
+         row[1].value_or("") + ", but the agent " + writer() + " and " + reader +
+         ": correct --proxysql-writer and --proxysql-reader, or that table");
+  }
+  hostgroups.writer_also_reads =
+      value(
+          "SELECT variable_value FROM runtime_global_variables WHERE variable_name ="
+          " 'mysql-monitor_writer_is_also_reader'") == "true";
+  return hostgroups;
+}
+
+// LOAD takes the whole admin table, so that is made equal to what runs before it is changed.
+void Proxysql::hold_servers(const std::string& which) {
+  execute("SAVE MYSQL SERVERS TO MEMORY");
+  execute("UPDATE mysql_servers SET status = 'OFFLINE_SOFT', comment = comment || " +
+          literal(kMark) + " WHERE hostgroup_id = " + writer() +
+          " AND status IN ('ONLINE', 'SHUNNED')" + which);
+  execute("LOAD MYSQL SERVERS TO RUNTIME");
+}
+
+void Proxysql::write(const std::vector<ProxysqlServer>& servers) {
+  execute("SAVE MYSQL SERVERS TO MEMORY");
+  execute("DELETE FROM mysql_servers WHERE hostgroup_id IN " + both());
+  for (const auto& server : servers) execute(insert_statement(server));
+  execute("LOAD MYSQL SERVERS TO RUNTIME");
+}
+
+// Such as the CALL of ours that came through ProxySQL: if its server were taken out, ProxySQL would
+// give it again to the new active master.
+std::vector<Address> Proxysql::busy_writers() {
+  const auto sets =
+      query("SELECT DISTINCT srv_host, srv_port FROM stats_mysql_processlist WHERE hostgroup = " +
+            writer() + " AND command IN " + std::string(kRunning));
+  std::vector<Address> servers;
+  if (sets.empty()) return servers;
+  for (const auto& row : sets[0].rows) {
+    if (row.at(0) && row.at(1)) {
+      servers.push_back(
+          {*row[0], static_cast<uint16_t>(std::strtoul(row[1]->c_str(), nullptr, 10))});
+    }
+  }
+  return servers;
+}
+
+// --- The driver
+// -----------------------------------------------------------------------------------
+
+void Proxysql::hold(const client::Hold&) {
+  const auto is_serving = [&] {
+    return std::ranges::any_of(read_servers(), [&](const auto& server) {
+      return server.hostgroup == options_.writer_hostgroup && serves(server);
+    });
+  };
+  if (!is_serving()) return;
+  hold_servers("");
+  if (is_serving()) {
+    fail("hostgroup " + writer() +
+         " still serves after LOAD MYSQL SERVERS TO RUNTIME: does"
+         " another program or a ProxySQL cluster write mysql_servers?");
+  }
+}
+
+// Without the CALL that all of this is for: it waits for us.
+uint64_t Proxysql::running() {
+  const std::string count =
+      value("SELECT COUNT(*) FROM stats_mysql_processlist WHERE hostgroup = " + writer() +
+            " AND command IN " + std::string(kRunning) +
+            " AND COALESCE(info, '') NOT LIKE 'CALL active_master.%'");
+  return std::strtoull(count.c_str(), nullptr, 10);
+}
+
+void Proxysql::open(const Target& target) {
+  const Hostgroups hostgroups = read_hostgroups();
+  auto now = read_servers();
+  const auto is_other_writer = [&](const ProxysqlServer& server) {
+    return server.hostgroup == hostgroups.writer && serves(server) &&
+           !is_at(server, target.active.address);
+  };
+  if (std::ranges::any_of(now, is_other_writer)) {
+    // Not paused before: a failover, or a message that was lost.
+    hold_servers(" AND NOT (hostname = " + literal(target.active.address.host) +
+                 " AND port = " + std::to_string(target.active.address.port) + ")");
+    now = read_servers();
+  }
+  const auto plan = plan_servers(now, target, hostgroups, busy_writers());
+  if (!is_as_planned(now, plan)) {
+    write(plan);
+    if (!is_as_planned(read_servers(), plan)) {
+      fail("hostgroups " + both() +
+           " aren't as they were written after LOAD MYSQL SERVERS TO"
+           " RUNTIME: does another program or a ProxySQL cluster write mysql_servers?");
+    }
+    // For its next start; traffic runs already.
+    execute("SAVE MYSQL SERVERS TO DISK");
+    for (const auto& server : plan) {
+      const bool is_known = std::ranges::any_of(
+          target.standbys, [&](const auto& node) { return is_at(server, node.address); });
+      if (server.hostgroup == hostgroups.writer && !serves(server) && !is_known) {
+        spdlog::warn(
+            "proxysql={} server={} hostgroup={} reason=\"no node of the cluster has this"
+            " address: it gets no writes\"",
+            options_.admin.to_string(), server.address.to_string(), server.hostgroup);
+      }
+    }
+  }
+  if (options_.install_statement && !is_statement_installed_) install_statement();
+}
+
+std::vector<std::string> Proxysql::check() {
+  std::vector<std::string> advice;
+  (void)read_hostgroups();
+  if (read_servers().empty()) {
+    advice.push_back("hostgroup " + writer() +
+                     " has no server: the agent adds the active master with default settings");
+  }
+  std::map<std::string, int64_t> variables;
+  const auto sets = query(
+      "SELECT variable_name, variable_value FROM runtime_global_variables WHERE variable_name IN ("
+      "'mysql-connect_timeout_server_max', 'mysql-auto_increment_delay_multiplex',"
+      " 'mysql-query_retries_on_failure', 'admin-cluster_mysql_servers_diffs_before_sync')");
+  if (!sets.empty()) {
+    for (const auto& row : sets[0].rows) {
+      variables[row.at(0).value_or("")] = std::atoll(row.at(1).value_or("").c_str());
+    }
+  }
+  const auto is = [&](const char* name, auto wrong) {
+    const auto found = variables.find(name);
+    return found != variables.end() && wrong(found->second);
+  };
+  const int64_t pause_ms = std::chrono::milliseconds(options_.pause).count();
+  if (is("mysql-connect_timeout_server_max", [&](int64_t ms) { return ms < pause_ms; })) {
+    advice.push_back("statements that are held for longer than mysql-connect_timeout_server_max, " +
+                     std::to_string(variables["mysql-connect_timeout_server_max"]) +
+                     " ms, get error 9001: set it to " + std::to_string(pause_ms) + " or more");
+  }
+  if (is("mysql-auto_increment_delay_multiplex", [](int64_t n) { return n != 0; })) {
+    advice.push_back(
+        "after an insert into an AUTO_INCREMENT table a session keeps its connection and can't be"
+        " held: set mysql-auto_increment_delay_multiplex=0 unless you need LAST_INSERT_ID() in a"
+        " statement of its own");
+  }
+  if (is("mysql-query_retries_on_failure", [](int64_t n) { return n == 0; })) {
+    advice.push_back(
+        "a statement that the old active master sends away isn't given again: set"
+        " mysql-query_retries_on_failure=1");
+  }
+  if (value("SELECT COUNT(*) FROM runtime_proxysql_servers") != "0" &&
+      is("admin-cluster_mysql_servers_diffs_before_sync", [](int64_t n) { return n != 0; })) {
+    advice.push_back(
+        "this ProxySQL copies mysql_servers from others of its cluster: run an agent beside each,"
+        " and set admin-cluster_mysql_servers_diffs_before_sync=0, so that none copies a state that"
+        " is over");
+  }
+  return advice;
+}
+
+void Proxysql::install_statement() {
+  const std::string rule = std::to_string(options_.statement_rule);
+  const auto sets =
+      query("SELECT comment, match_pattern FROM mysql_query_rules WHERE rule_id = " + rule);
+  if (!sets.empty() && !sets[0].rows.empty() && sets[0].rows[0][0] != kStatementComment) {
+    fail("there is another query rule " + rule +
+         ": choose a free --proxysql-statement-rule, lower than the rules that it shall precede");
+  }
+  const bool is_there = !sets.empty() && !sets[0].rows.empty() &&
+                        sets[0].rows[0][1] == std::string(kProxysqlStatement.match);
+  if (!is_there) {
+    execute("DELETE FROM mysql_query_rules WHERE rule_id = " + rule);
+    execute(
+        "INSERT INTO mysql_query_rules (rule_id, active, match_pattern, re_modifiers,"
+        " replace_pattern, destination_hostgroup, apply, comment) VALUES (" +
+        rule + ", 1, " + literal(kProxysqlStatement.match) + ", 'CASELESS', " +
+        literal(kProxysqlStatement.replace) + ", " + writer() + ", 1, " +
+        literal(kStatementComment) + ")");
+    execute("LOAD MYSQL QUERY RULES TO RUNTIME");
+    execute("SAVE MYSQL QUERY RULES TO DISK");
+  }
+  is_statement_installed_ = true;
+}
+
+}  // namespace active_master::agent

@@ -1,0 +1,155 @@
+#include "client/lab/foreign_proxy.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "client/lab/wait.h"
+
+namespace active_master::lab {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+constexpr auto kStartLimit = 60s;
+
+void write_file(const fs::path& file, const std::string& text) {
+  std::ofstream(file) << text;
+  fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
+}
+
+}  // namespace
+
+std::string to_string(ForeignKind kind) {
+  return kind == ForeignKind::kProxysql ? "proxysql" : "maxscale";
+}
+
+std::optional<fs::path> find_program(ForeignKind kind) {
+  const char* variable = kind == ForeignKind::kProxysql ? "PROXYSQL_BIN" : "MAXSCALE_BIN";
+  if (const char* named = std::getenv(variable)) {
+    if (access(named, X_OK) == 0) return named;
+    throw LabError(std::string(variable) + "=" + named + " is no program");
+  }
+  std::istringstream path(std::getenv("PATH") != nullptr ? std::getenv("PATH") : "");
+  for (std::string directory; std::getline(path, directory, ':');) {
+    const fs::path program = fs::path(directory) / to_string(kind);
+    if (access(program.c_str(), X_OK) == 0) return program;
+  }
+  return std::nullopt;
+}
+
+ForeignProxy::ForeignProxy(Cluster& cluster, ForeignKind kind)
+    : cluster_(cluster), name_(to_string(kind)), directory_(cluster.directory() / name_) {
+  fs::create_directory(directory_);
+  const auto program = find_program(kind);
+  if (!program) throw LabError("There is no " + name_);
+  if (kind == ForeignKind::kProxysql) {
+    start_proxysql(*program);
+  } else {
+    start_maxscale(*program);
+  }
+  sql::Connection active = cluster.node(Cluster::active_node(*cluster.nodes().front())).connect();
+  require(
+      "The agent of " + name_ + " doesn't open traffic (its log is in " + directory_.string() + ")",
+      kStartLimit, [&] {
+        return active.value(
+                   "SELECT EPOCH FROM INFORMATION_SCHEMA.ACTIVE_MASTER_PROXIES WHERE PROXY = '" +
+                   name_ + "'") ==
+               active.value("SELECT EPOCH FROM INFORMATION_SCHEMA.ACTIVE_MASTER_STATE");
+      });
+}
+
+void ForeignProxy::start(std::unique_ptr<Process>& process, const std::string& what,
+                         std::vector<std::string> arguments) {
+  process = std::make_unique<Process>(Command{
+      .name = what, .arguments = std::move(arguments), .log = directory_ / (what + ".log")});
+}
+
+void ForeignProxy::start_proxysql(const fs::path& program) {
+  std::ostringstream text;
+  text << "datadir=\"" << directory_.string() << "\"\n"
+       << "admin_variables=\n{\n  admin_credentials=\"agent:agent\"\n"
+       << "  mysql_ifaces=\"" << control_port_.address() << "\"\n}\n"
+       << "mysql_variables=\n{\n  threads=2\n  interfaces=\"" << port_.address() << "\"\n"
+       << "  connect_timeout_server_max=60000\n  auto_increment_delay_multiplex=0\n"
+       << "  monitor_username=\"" << kAppUser << "\"\n  monitor_password=\"" << kAppPassword
+       << "\"\n"
+       << "  monitor_writer_is_also_reader=false\n}\n"
+       << "mysql_replication_hostgroups=\n(\n  { writer_hostgroup=10, reader_hostgroup=20,"
+       << " check_type=\"read_only\" }\n)\n"
+       << "mysql_users=\n(\n  { username=\"" << kAppUser << "\", password=\"" << kAppPassword
+       << "\", default_hostgroup=10 }\n)\nmysql_servers=\n(\n";
+  const auto& nodes = cluster_.nodes();
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    text << "  { address=\"127.0.0.1\", port=" << nodes[i]->sql_port()
+         << ", hostgroup=" << (i == 0 ? 10 : 20) << " }" << (i + 1 < nodes.size() ? "," : "")
+         << "\n";
+  }
+  text << ")\n";
+  const fs::path configuration = directory_ / "proxysql.cnf";
+  write_file(configuration, text.str());
+  start(proxy_, "proxysql",
+        {program, "-f", "--initial", "-c", configuration, "-D", directory_.string()});
+  const fs::path credentials = directory_ / "credentials";
+  write_file(credentials, "[proxysql]\nuser=agent\npassword=agent\n");
+  auto arguments = cluster_.agent_arguments(name_);
+  for (const std::string& argument :
+       {std::string("--driver=proxysql"), "--credentials=" + credentials.string(),
+        "--proxysql-admin=" + control_port_.address(), std::string("--proxysql-writer=10"),
+        std::string("--proxysql-reader=20")}) {
+    arguments.push_back(argument);
+  }
+  start(agent_, "agent", std::move(arguments));
+}
+
+void ForeignProxy::start_maxscale(const fs::path& program) {
+  // The monitor's and the service's account, as its documentation asks for, and more.
+  sql::Connection connection = cluster_.nodes().front()->connect();
+  connection.execute("CREATE USER maxscale@'127.0.0.1' IDENTIFIED BY 'maxscale'");
+  connection.execute("GRANT ALL PRIVILEGES ON *.* TO maxscale@'127.0.0.1'");
+  cluster_.wait_until_in_sync();
+
+  std::ostringstream text;
+  text << "[maxscale]\nthreads=2\nadmin_host=127.0.0.1\nadmin_port=" << control_port_.number()
+       << "\nadmin_secure_gui=false\n";
+  for (const char* kind : {"logdir", "datadir", "cachedir", "piddir", "persistdir"}) {
+    const fs::path directory = directory_ / kind;
+    fs::create_directory(directory);
+    text << kind << "=" << directory.string() << "\n";
+  }
+  std::string names;
+  for (const auto& node : cluster_.nodes()) {
+    names += (names.empty() ? "" : ",") + node->name();
+    text << "[" << node->name() << "]\ntype=server\naddress=127.0.0.1\nport=" << node->sql_port()
+         << "\n";
+  }
+  const std::string account = "user=maxscale\npassword=maxscale\n";
+  text << "[monitor]\ntype=monitor\nmodule=mariadbmon\nmonitor_interval=100ms\nservers=" << names
+       << "\n"
+       << account << "[writes]\ntype=service\nrouter=readwritesplit\ntransaction_replay=true\n"
+       << "delayed_retry=true\nservers=" << names << "\n"
+       << account
+       << "[listener]\ntype=listener\nservice=writes\naddress=127.0.0.1\nport=" << port_.number()
+       << "\n";
+  const fs::path configuration = directory_ / "maxscale.cnf";
+  write_file(configuration, text.str());
+  std::vector<std::string> started = {program, "--nodaemon", "--config=" + configuration.string()};
+  if (geteuid() == 0) started.emplace_back("--user=root");
+  start(proxy_, "maxscale", std::move(started));
+
+  const fs::path credentials = directory_ / "credentials";
+  write_file(credentials, "[maxscale]\nuser=admin\npassword=mariadb\n");  // as it is shipped
+  auto arguments = cluster_.agent_arguments(name_);
+  for (const std::string& argument :
+       {std::string("--driver=maxscale"), "--credentials=" + credentials.string(),
+        "--maxscale-rest=" + control_port_.address(), std::string("--maxscale-monitor=monitor"),
+        std::string("--maxscale-service=writes")}) {
+    arguments.push_back(argument);
+  }
+  start(agent_, "agent", std::move(arguments));
+}
+
+}  // namespace active_master::lab

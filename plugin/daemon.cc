@@ -118,7 +118,7 @@ std::shared_ptr<const SwitchoverReport> Daemon::request(SwitchoverId id, Input c
 
 void Daemon::configure(Settings settings) {
   const bool same_identity = node_ && settings.config.identity == settings_.config.identity;
-  const bool same_network = network_ && settings.network == settings_.network;
+  const bool same_network = network_ && settings.network.goes_on_with(settings_.network);
   settings_ = std::move(settings);
   if (!settings_.error.empty()) return fail(settings_.error);
   if (same_identity) {
@@ -132,7 +132,8 @@ void Daemon::configure(Settings settings) {
           "; this node stays fenced. If it is a standby, remove the file and reload the plugin");
     start_node(durable.value_or(Durable{}));
   }
-  if (!same_network || !same_identity) start_network();
+  if (!same_network || !same_identity) return start_network();
+  network_->use(settings_.network.credentials);
 }
 
 void Daemon::start_node(const Durable& durable) {

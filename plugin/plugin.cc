@@ -44,6 +44,7 @@ int init_daemon(void*) noexcept {
       learn_server(session);
       fence_at_server_start(session, state_path);
     }
+    learn_credentials();
     daemon_instance = std::make_unique<Daemon>(read_settings(), state_path, server_gate());
     set_daemon(daemon_instance.get());
     set_snapshot_source(current_view);

@@ -12,6 +12,10 @@ extern st_mysql_sys_var* system_variables[];
 // Remembers what a node must know of its server. To be called in init, before read_settings().
 void learn_server(Session& session);
 
+// Reads the files that the variables name; the credentials before it stay if they can't be used,
+// and read_settings() then gives the reason.
+void learn_credentials();
+
 // What the variables say now. To be called where they can't change: in init, or in their own
 // update.
 [[nodiscard]] Settings read_settings();

@@ -87,6 +87,7 @@ st_mysql_daemon daemon_descriptor = {MYSQL_DAEMON_INTERFACE_VERSION};
                        description, init, nullptr, nullptr, nullptr)
 
 // clang-format off
+#pragma GCC visibility push(default)  // what the server looks up
 maria_declare_plugin(active_master)
 ACTIVE_MASTER_PLUGIN(MYSQL_DAEMON_PLUGIN, daemon_descriptor, "active_master",
     "Keeps and moves the role of the active master", init_daemon, deinit_daemon, status_variables, system_variables),
@@ -99,4 +100,5 @@ ACTIVE_MASTER_TABLE("ACTIVE_MASTER_SWITCHOVERS", "The last switchovers, phase by
 ACTIVE_MASTER_TABLE("ACTIVE_MASTER_CHECKS", "The rows of the last checks", init_checks_table),
 ACTIVE_MASTER_TABLE("ACTIVE_MASTER_EVENTS", "The last changes of state", init_events_table)
 maria_declare_plugin_end;
+#pragma GCC visibility pop
 // clang-format on

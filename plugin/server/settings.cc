@@ -118,9 +118,9 @@ protocol::CredentialsPtr load(const protocol::CredentialFiles& files, std::strin
 std::string check_credentials(const protocol::CredentialFiles& files, const std::string& address) {
   std::string error;
   const auto loaded = load(files, error);
-  if (!loaded) return "can't be done: " + error;
+  if (!loaded) return "is refused: " + error;
   if (is_safe(address, *loaded)) return {};
-  return "can't be done: connections would not be authenticated any more, and "
+  return "is refused: connections would not be authenticated any more, and "
          "active_master_listen_address is no loopback address: change that first";
 }
 

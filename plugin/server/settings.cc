@@ -72,7 +72,8 @@ std::string check_name(std::string_view value) {
 
 std::string check_node_name(std::string_view value) {
   if (current_daemon && !value.empty()) {
-    for (const auto& node : current_daemon->view()->nodes) {
+    const auto view = current_daemon->view();  // must outlive the loop
+    for (const auto& node : view->nodes) {
       if (node.link != "SELF" && node.name == value)
         return "is the name of another node in active_master_peers";
     }

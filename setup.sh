@@ -5,7 +5,7 @@ set -eu
 
 # Compiler and tools, what the programs are built from, and the servers and proxies under test.
 packages="
-  g++ cmake ninja-build ccache clang-format clang-tidy
+  g++ cmake ninja-build ccache clang-format clang-tidy clang libclang-rt-14-dev
   libboost-dev libprotobuf-dev protobuf-compiler libssl-dev libspdlog-dev libcli11-dev
   nlohmann-json3-dev libgtest-dev libgmock-dev libsqlite3-dev libpcre2-dev
   mariadb-server mariadb-client libmariadb-dev libmariadbd-dev mariadb-test mariadb-test-data patch

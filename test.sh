@@ -7,12 +7,13 @@ set -uo pipefail
 cd "$(dirname "$0")" || exit
 
 groups=(unit mtr e2e)
-on_request=(sanitizers tidy)  # they take long and run with the same result on every machine
+on_request=(sanitizers fuzz tidy)  # they take long and run with the same result on every machine
 declare -A about=(
   [unit]="formatting, and every unit test and simulation (ctest)"
   [mtr]="the plugin in a real server, as SQL sees it (mysql-test-run)"
   [e2e]="real clusters and proxies: switchovers under load, and faults (lab)"
   [sanitizers]="the unit tests with GCC's address, undefined behaviour and thread sanitizers"
+  [fuzz]="each fuzzer for 30 s, from the corpora in the repository (libFuzzer)"
   [tidy]="clang-tidy over all our files, with the list in .clang-tidy"
 )
 # The lines in which each group's runners sum up.
@@ -21,6 +22,7 @@ declare -A summary=(
   [mtr]='All [0-9]+ tests were successful|Failed [0-9]+/[0-9]+ tests'
   [e2e]='^(Load|Switchovers|Result|SKIPPED)  |[0-9]+ passed, [0-9]+ failed'
   [sanitizers]='tests passed.* out of'
+  [fuzz]='^fuzzed |SUMMARY'
   [tidy]='(warning|error): '
 )
 
@@ -55,6 +57,26 @@ group_sanitizers() {
   local preset failed=0
   for preset in asan tsan; do
     { build "$preset" unit_tests && ctest --preset "$preset"; } || failed=1
+  done
+  return "$failed"
+}
+
+# What a fuzzer finds is kept below build/fuzz/found; FUZZ_SECONDS is for longer runs.
+group_fuzz() {
+  local fuzzer name failed=0
+  build fuzz fuzzers || return
+  mkdir -p build/fuzz/found
+  for fuzzer in build/fuzz/{client,plugin}/*_fuzz build/fuzz/client/*/*_fuzz; do
+    [[ -x $fuzzer ]] || continue
+    name=$(basename "$fuzzer")
+    mkdir -p "build/fuzz/corpus/$name"
+    # The first corpus grows, the second one is the repository's.
+    if "$fuzzer" -max_total_time="${FUZZ_SECONDS:-30}" -max_len=4096 -print_final_stats=1 \
+      -artifact_prefix="build/fuzz/found/$name-" "build/fuzz/corpus/$name" ./*/*/fuzz/corpus/"$name"; then
+      echo "fuzzed $name"
+    else
+      failed=1
+    fi
   done
   return "$failed"
 }

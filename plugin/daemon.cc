@@ -2,7 +2,6 @@
 
 #include <boost/asio/post.hpp>
 
-#include "plugin/server/fence_audit.h"
 #include "plugin/server/log.h"
 
 namespace active_master {
@@ -149,7 +148,7 @@ void Daemon::await_event(uint64_t after, std::chrono::milliseconds timeout,
 
 void Daemon::configure(Settings settings) {
   const bool same_identity = node_ && settings.config.identity == settings_.config.identity;
-  const bool same_network = network_ && settings.network == settings_.network;
+  const bool same_network = network_ && settings.network.goes_on_with(settings_.network);
   settings_ = std::move(settings);
   if (!settings_.error.empty()) return fail(settings_.error);
   if (same_identity) {
@@ -163,7 +162,8 @@ void Daemon::configure(Settings settings) {
           "; this node stays fenced. If it is a standby, remove the file and reload the plugin");
     start_node(durable.value_or(Durable{}));
   }
-  if (!same_network || !same_identity) start_network();
+  if (!same_network || !same_identity) return start_network();
+  network_->use(settings_.network.credentials);
 }
 
 void Daemon::start_node(const Durable& durable) {
@@ -258,7 +258,7 @@ void Daemon::publish() {
     with_error->last_error = listen_error_;
     view = std::move(with_error);
   }
-  server_fence().set_text(why_fenced(*view));
+  jobs_->explain_fence(why_fenced(*view));
   const std::lock_guard lock(mutex_);
   view_ = std::move(view);
   answered_.notify_all();

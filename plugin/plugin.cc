@@ -49,6 +49,7 @@ int init_daemon(void*) noexcept {
       apply_fence_settings();
       fence_at_server_start(session, state_path);
     }
+    learn_credentials();
     daemon_instance = std::make_unique<Daemon>(read_settings(), state_path);
     set_daemon(daemon_instance.get());
     set_snapshot_source(current_view);
@@ -92,6 +93,7 @@ st_mysql_daemon daemon_descriptor = {MYSQL_DAEMON_INTERFACE_VERSION};
                        description, init, nullptr, nullptr, nullptr)
 
 // clang-format off
+#pragma GCC visibility push(default)  // what the server looks up
 maria_declare_plugin(active_master)
 ACTIVE_MASTER_PLUGIN(MYSQL_DAEMON_PLUGIN, daemon_descriptor, "active_master",
     "Keeps and moves the role of the active master", init_daemon, deinit_daemon, status_variables, system_variables),
@@ -104,4 +106,5 @@ ACTIVE_MASTER_TABLE("ACTIVE_MASTER_SWITCHOVERS", "The last switchovers, phase by
 ACTIVE_MASTER_TABLE("ACTIVE_MASTER_CHECKS", "The rows of the last checks", init_checks_table),
 ACTIVE_MASTER_TABLE("ACTIVE_MASTER_EVENTS", "The last changes of state", init_events_table)
 maria_declare_plugin_end;
+#pragma GCC visibility pop
 // clang-format on

@@ -149,6 +149,13 @@ void add_options(CLI::App& app, Options& options) {
          "name=host:port of each node (its active_master_port); repeat it, or separate by commas")
       ->required()
       ->allow_extra_args(false);
+  auto& files = subscriber.credentials;
+  app.add_option("--secret-file", files.secret,
+                 "File with the cluster's secret or this proxy's key; read again when it changes");
+  app.add_option("--tls-ca", files.tls_ca, "PEM file of the CA that certifies nodes and proxies");
+  app.add_option("--tls-cert", files.tls_cert, "PEM file of a certificate with this proxy's name");
+  app.add_option("--tls-key", files.tls_key, "PEM file of its key");
+  app.add_option("--tls-crl", files.tls_crl, "PEM file of the revoked certificates");
   app.add_option("--driver", subscriber.driver,
                  "What is beside: haproxy, proxysql, maxscale, exec, none")
       ->check(CLI::IsMember({"haproxy", "proxysql", "maxscale", "exec", "none"}))
@@ -269,6 +276,10 @@ int run(const Options& options) {
     for (const auto& advice : driver->check()) std::printf("Advice: %s.\n", advice.c_str());
     std::puts("The proxy is configured as needed, as far as it tells.");
     return 0;
+  }
+  std::string error;
+  if (!protocol::Credentials::load(options.subscriber.credentials, error)) {
+    throw std::runtime_error(error);
   }
   Agent agent(*driver, options.agent);
   client::Subscriber subscriber(options.subscriber, agent);

@@ -8,6 +8,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/connect_options.h"
 #include "client/cli/render.h"
+#include "client/protocol/test_credentials.h"
 
 namespace active_master::cli {
 namespace {
@@ -197,6 +198,24 @@ TEST(SqlClient, AServerThatIsNotThereIsAConnectError) {
     EXPECT_EQ(error.number(), static_cast<unsigned>(CR_CONNECTION_ERROR));
     EXPECT_FALSE(error.connection_lost());
   }
+}
+
+// What is printed is a secret file for that proxy; the secret itself is not in it.
+TEST(ProxyKey, IsALineForEachSecret) {
+  const protocol::TestDirectory directory;
+  const auto file = directory.write("secret", "the-secret-of-the-cluster\n");
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(proxy_key(file, "shop", "proxy1"), ExitCode::kDone);
+  const auto printed = testing::internal::GetCapturedStdout();
+  const auto own = protocol::must_load({.secret = directory.write("own", printed)});
+  const auto secret = protocol::must_load({.secret = file});
+  ASSERT_EQ(own->secrets().size(), 1);
+  EXPECT_TRUE(own->has_proxy_key());
+  EXPECT_EQ(own->secrets()[0].key, protocol::proxy_key(secret->secrets()[0].key, "shop", "proxy1"));
+
+  EXPECT_EQ(proxy_key(directory.path("missing"), "shop", "proxy1"), ExitCode::kUsage);
+  EXPECT_EQ(proxy_key(directory.path("own"), "shop", "proxy1"), ExitCode::kUsage)
+      << "a key can't be derived from a key";
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "client/cli/render.h"
+#include "client/protocol/credentials.h"
 
 namespace active_master::cli {
 namespace {
@@ -212,6 +213,23 @@ ExitCode watch(const Request& request, std::chrono::milliseconds interval) {
     }
     std::this_thread::sleep_for(interval);
   }
+}
+
+ExitCode proxy_key(const std::string& secret_file, const std::string& cluster,
+                   const std::string& proxy) {
+  std::string error;
+  const auto credentials = protocol::Credentials::load({.secret = secret_file}, error);
+  if (credentials && credentials->has_proxy_key()) {
+    error = "the secret file '" + secret_file + "' holds a proxy's key, not the cluster's secret";
+  }
+  if (!error.empty()) {
+    std::cerr << error << '\n';
+    return ExitCode::kUsage;
+  }
+  for (const auto& secret : credentials->secrets()) {
+    std::cout << protocol::proxy_key_line(protocol::proxy_key(secret.key, cluster, proxy)) << '\n';
+  }
+  return ExitCode::kDone;
 }
 
 }  // namespace active_master::cli

@@ -37,4 +37,9 @@ ExitCode switch_to(const Request& request, const std::string& node);
 // Prints the status again and again until the program is ended.
 ExitCode watch(const Request& request, std::chrono::milliseconds interval);
 
+// Prints the key with which that proxy proves itself in place of the secret: a line for its own
+// secret file, for each secret of the cluster's.
+ExitCode proxy_key(const std::string& secret_file, const std::string& cluster,
+                   const std::string& proxy);
+
 }  // namespace active_master::cli

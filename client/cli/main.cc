@@ -33,6 +33,8 @@ struct CommandLine {
   std::vector<std::pair<std::string, std::string>> settings;
   bool json = false;
   std::string node;
+  std::string secret_file;
+  std::string cluster;
   double interval_s = 1;
 };
 
@@ -140,6 +142,11 @@ int run(int argc, char** argv) {
   auto* check =
       app.add_subcommand("check", "Would a switchover to NODE be accepted? Changes nothing");
   auto* watch = app.add_subcommand("watch", "Show the status again and again");
+  auto* proxy_key = app.add_subcommand(
+      "proxy-key", "Print a proxy's own key, for its secret file; connects to nothing");
+  proxy_key->add_option("--secret-file", line.secret_file, "The cluster's secret file")->required();
+  proxy_key->add_option("--cluster", line.cluster, "active_master_cluster_name")->required();
+  proxy_key->add_option("NAME", line.node, "The proxy's name")->required();
   for (CLI::App* command : {switch_to, check}) {
     command->add_option("NODE", line.node, "The node's active_master_node_name")->required();
   }
@@ -154,8 +161,12 @@ int run(int argc, char** argv) {
   }
   if (!line.node.empty() && !is_valid_name(line.node)) {
     return usage("'" + line.node +
-                 "' can't be the name of a node: 1 to 64 letters, digits, '_', '.' "
+                 "' can't be the name of a node or proxy: 1 to 64 letters, digits, '_', '.' "
                  "or '-' are needed, the first a letter or digit.");
+  }
+
+  if (proxy_key->parsed()) {
+    return code(cli::proxy_key(line.secret_file, line.cluster, line.node));
   }
 
   cli::Request request;

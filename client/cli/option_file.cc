@@ -83,6 +83,10 @@ class Reader {
   void read(const fs::path& file, int depth) {
     std::ifstream in(file);
     if (!in) throw OptionFileError("Can't read option file " + file.string());
+    read(in, file.string(), depth);
+  }
+
+  void read(std::istream& in, const std::string& name, int depth) {
     bool wanted = false;
     for (std::string text; std::getline(in, text);) {
       const std::string_view line = trim(text);
@@ -90,7 +94,7 @@ class Reader {
       if (line.front() == '[') {
         const size_t end = line.find(']');
         if (end == std::string_view::npos) {
-          throw OptionFileError("Wrong group line in option file " + file.string() + ": " + text);
+          throw OptionFileError("Wrong group line in option file " + name + ": " + text);
         }
         const std::string_view group = trim(line.substr(1, end - 1));
         wanted = std::find(groups_.begin(), groups_.end(), group) != groups_.end();
@@ -134,6 +138,13 @@ std::vector<Setting> read_option_file(const fs::path& file,
                                       const std::vector<std::string>& groups) {
   Reader reader(groups);
   reader.read(file, 0);
+  return reader.take();
+}
+
+std::vector<Setting> read_option_text(std::istream& in, const std::string& name,
+                                      const std::vector<std::string>& groups) {
+  Reader reader(groups);
+  reader.read(in, name, 0);
   return reader.take();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <istream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -36,6 +37,10 @@ struct OptionFiles {
 
 // The same for one file.
 [[nodiscard]] std::vector<Setting> read_option_file(const std::filesystem::path& file,
+                                                    const std::vector<std::string>& groups);
+
+// The same for what is in a stream; `name` is for errors.
+[[nodiscard]] std::vector<Setting> read_option_text(std::istream& in, const std::string& name,
                                                     const std::vector<std::string>& groups);
 
 }  // namespace active_master::sql

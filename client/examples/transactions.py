@@ -14,7 +14,9 @@ from contextlib import contextmanager
 class Options(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("name", ctypes.c_char_p), ("cluster", ctypes.c_char_p),
                 ("nodes", ctypes.c_char_p), ("heartbeat_ms", ctypes.c_uint32),
-                ("peer_timeout_ms", ctypes.c_uint32), ("startup_wait_ms", ctypes.c_uint32)]
+                ("peer_timeout_ms", ctypes.c_uint32), ("startup_wait_ms", ctypes.c_uint32),
+                ("secret_file", ctypes.c_char_p), ("tls_ca", ctypes.c_char_p), ("tls_cert", ctypes.c_char_p),
+                ("tls_key", ctypes.c_char_p), ("tls_crl", ctypes.c_char_p)]
 
 
 class Route(ctypes.Structure):
@@ -29,12 +31,13 @@ class Held(Exception):
 class Cluster:
     """A subscription to a cluster, and the gate in front of its transactions."""
 
-    def __init__(self, library, name, cluster, nodes):
+    def __init__(self, library, name, cluster, nodes, secret_file=None):
         self._api = ctypes.CDLL(library)
         self._api.active_master_text.restype = ctypes.c_char_p
         self._api.active_master_log_level(b"off")
         self._handle = ctypes.c_void_p()
-        options = Options(ctypes.sizeof(Options), name.encode(), cluster.encode(), nodes.encode(), 0, 0, 0)
+        options = Options(ctypes.sizeof(Options), name.encode(), cluster.encode(), nodes.encode(),
+                          secret_file=secret_file.encode() if secret_file else None)
         error = ctypes.create_string_buffer(256)
         if self._api.active_master_create(ctypes.byref(options), ctypes.byref(self._handle), error, len(error)):
             raise ValueError(error.value.decode())

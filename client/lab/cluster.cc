@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <iomanip>
+#include <random>
 #include <sstream>
 
 #include "client/lab/wait.h"
@@ -128,6 +130,7 @@ Cluster::Cluster(Installation installation, ClusterOptions options, const Progre
     if (!fs::exists(needed)) throw LabError(needed.string() + " is missing");
   }
   try {
+    make_secret();
     make_template(progress);
     for (int i = 1; i <= options_.nodes; ++i) {
       nodes_.push_back(std::make_unique<Node>(i, directory() / ("node" + std::to_string(i))));
@@ -155,6 +158,15 @@ Cluster::Cluster(Installation installation, ClusterOptions options, const Progre
     progress("Failed; the logs are in " + directory().string());
     throw;
   }
+}
+
+// Only nodes and proxies of this very cluster have a say in it.
+void Cluster::make_secret() const {
+  std::random_device random;
+  std::ostringstream secret;
+  for (int i = 0; i < 8; ++i) secret << std::hex << std::setw(8) << std::setfill('0') << random();
+  write_file(secret_file(), secret.str() + "\n");
+  fs::permissions(secret_file(), fs::perms::owner_read | fs::perms::owner_write);
 }
 
 // Making a data directory takes longer than copying one.
@@ -216,6 +228,7 @@ void Cluster::write_option_file(const Node& node) const {
   set("active_master_cluster_name", std::string(kClusterName));
   set("active_master_port", std::to_string(node.plugin_address().address.port));
   set("active_master_peers", peers);
+  set("active_master_secret_file", secret_file());
   set("active_master_sql_address", node.sql_address());
   for (const std::string& setting : options_.settings) text += setting + "\n";
   write_file(node.option_file(), text);
@@ -315,7 +328,8 @@ void Cluster::start_proxy() {
 
 std::vector<std::string> Cluster::agent_arguments(const std::string& name) const {
   std::vector<std::string> arguments = {installation_.agent, "--name=" + name,
-                                        "--cluster=" + std::string(kClusterName)};
+                                        "--cluster=" + std::string(kClusterName),
+                                        "--secret-file=" + secret_file().string()};
   for (const NamedAddress& node : plugin_addresses()) {
     arguments.push_back("--node=" + node.name + "=" + node.address.to_string());
   }

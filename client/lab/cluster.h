@@ -106,6 +106,7 @@ class Cluster {
   [[nodiscard]] const std::vector<std::unique_ptr<Node>>& nodes() const { return nodes_; }
   [[nodiscard]] Node& node(std::string_view name);
   [[nodiscard]] std::vector<NamedAddress> plugin_addresses() const;
+  [[nodiscard]] std::filesystem::path secret_file() const { return directory() / "secret"; }
   [[nodiscard]] bool has_proxy() const { return haproxy_ != nullptr; }
   // As a client, through the HAProxy.
   [[nodiscard]] sql::Options through_proxy() const;
@@ -136,6 +137,7 @@ class Cluster {
   [[nodiscard]] std::vector<std::string> stop();
 
  private:
+  void make_secret() const;
   void make_template(const Progress& progress);
   void write_option_file(const Node& node) const;
   void make_accounts(const Node& node) const;

@@ -109,7 +109,8 @@ class Workload::Gate {
       : handler_(gate_),
         subscriber_({.name = "gate1",
                      .cluster = std::string(kClusterName),
-                     .nodes = cluster.plugin_addresses()},
+                     .nodes = cluster.plugin_addresses(),
+                     .credentials = {.secret = cluster.secret_file()}},
                     handler_) {
     // The library's log, which would go to standard output.
     spdlog::set_default_logger(std::make_shared<spdlog::logger>(

@@ -18,9 +18,9 @@ std::optional<Frame> FrameDecoder::next() {
   for (size_t i = 0; i < kHeaderSize; ++i) {
     size = size << 8 | static_cast<unsigned char>(buffer_[consumed_ + i]);
   }
-  if (size > kMaxFrameSize) {
+  if (size > limit_) {
     error_ = "a frame of " + std::to_string(size) + " bytes is over the limit of " +
-             std::to_string(kMaxFrameSize);
+             std::to_string(limit_);
     return std::nullopt;
   }
   if (buffer_.size() - consumed_ - kHeaderSize < size) {

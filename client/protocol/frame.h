@@ -25,6 +25,9 @@ inline constexpr size_t kHeaderSize = 4;
 // Takes bytes as they arrive and gives back whole frames.
 class FrameDecoder {
  public:
+  // A larger frame is an error; see kMaxFrameSize.
+  void set_limit(size_t limit) { limit_ = limit; }
+
   void append(const char* data, size_t size) { buffer_.append(data, size); }
 
   // The next whole frame, if one is there. After error() nothing more is decoded.
@@ -36,6 +39,7 @@ class FrameDecoder {
  private:
   std::string buffer_;
   size_t consumed_ = 0;
+  size_t limit_ = kMaxFrameSize;
   std::string error_;
 };
 

@@ -43,6 +43,13 @@ typedef struct active_master_options {
   uint32_t heartbeat_ms; /* to the nodes; 0: 500 */
   uint32_t peer_timeout_ms; /* a node that is silent for so long is dialled again; 0: 5000 */
   uint32_t startup_wait_ms; /* for nodes that don't answer at start; 0: 3000 */
+  /* Paths, each read again for each connection; NULL: none. What the cluster demands must be there.
+   */
+  const char* secret_file; /* the cluster's secret, or this proxy's key */
+  const char* tls_ca;      /* PEM: the CA that certifies the nodes */
+  const char* tls_cert;    /* PEM: a certificate with this proxy's name */
+  const char* tls_key;     /* PEM: its key */
+  const char* tls_crl;     /* PEM: what is revoked */
 } active_master_options;
 
 /* Where a transaction belongs; a connection to anywhere else is to be replaced. */

@@ -62,6 +62,9 @@ std::string take(const active_master_options& from, client::Subscriber::Options&
   if (nodes->empty()) return "nodes must name every node of the cluster, as name=host:port";
   to.nodes = *nodes;
   to.driver = "library";
+  to.credentials = {text(from.secret_file), text(from.tls_ca), text(from.tls_cert),
+                    text(from.tls_key), text(from.tls_crl)};
+  if (!active_master::protocol::Credentials::load(to.credentials, error)) return error;
   const auto duration = [](uint32_t value, auto& target) {
     if (value != 0) target = std::chrono::milliseconds(value);
   };

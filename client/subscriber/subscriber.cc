@@ -3,16 +3,14 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <mutex>
 #include <random>
 #include <thread>
 
-#include "client/protocol/connection.h"
+#include "client/protocol/dialler.h"
 #include "client/protocol/frame.h"
 #include "client/subscriber/traffic_gate.h"
 
@@ -20,7 +18,6 @@ namespace active_master::client {
 namespace {
 
 namespace asio = boost::asio;
-using asio::ip::tcp;
 using boost::system::error_code;
 using protocol::Frame;
 using std::chrono::milliseconds;
@@ -40,7 +37,8 @@ class Link {
  public:
   struct Owner {
     virtual ~Owner() = default;
-    virtual Frame hello() const = 0;
+    virtual protocol::Self self() const = 0;
+    virtual const protocol::CredentialFiles& credentials() const = 0;
     virtual Frame proxy_state() const = 0;
     virtual void linked(const Link& link) = 0;
     virtual void unlinked(const Link& link, const std::string& why) = 0;
@@ -49,83 +47,50 @@ class Link {
   };
 
   Link(asio::io_context& io, NamedAddress node, milliseconds peer_timeout, Owner& owner)
-      : io_(io),
-        node_(std::move(node)),
-        peer_timeout_(peer_timeout),
-        owner_(owner),
-        resolver_(io),
-        timer_(io) {}
+      : io_(io), node_(std::move(node)), peer_timeout_(peer_timeout), owner_(owner), timer_(io) {}
 
   [[nodiscard]] const std::string& node() const { return node_.name; }
-  [[nodiscard]] bool is_linked() const { return linked_; }
+  [[nodiscard]] bool is_linked() const { return connection_ != nullptr; }
 
   void dial() {
-    const auto& [host, port] = node_.address;
-    resolver_.async_resolve(host, std::to_string(port),
-                            [this](error_code error, const tcp::resolver::results_type& endpoints) {
-                              if (error)
-                                return ended("can't resolve its address: " + error.message());
-                              connect(endpoints);
-                            });
+    std::string error;
+    const auto credentials = protocol::Credentials::load(owner_.credentials(), error);
+    if (!credentials) {
+      retry_ = kSlowestRetry;
+      return ended(error);
+    }
+    dialler_ = std::make_shared<protocol::Dialler>(io_, owner_.self(), node_, credentials);
+    dialler_->dial(peer_timeout_, [this](protocol::Dialler::Outcome outcome) {
+      if (outcome.is_refusal) retry_ = kSlowestRetry;
+      if (!outcome.connection) return ended(outcome.error);
+      linked(std::move(outcome.connection));
+    });
   }
 
   // To a node that has welcomed us; others get everything when they do.
   void send(const protocol::Connection::Bytes& bytes) {
-    if (linked_) connection_->send(bytes);
+    const auto connection = connection_;  // which a full queue ends
+    if (connection) connection->send(bytes);
   }
 
  private:
-  void connect(const tcp::resolver::results_type& endpoints) {
-    const auto socket = std::make_shared<tcp::socket>(io_);
-    timer_.expires_after(peer_timeout_);
-    timer_.async_wait([socket](error_code cancelled) {
-      error_code ignored;
-      if (!cancelled) socket->close(ignored);  // then connecting fails
-    });
-    asio::async_connect(*socket, endpoints, [this, socket](error_code error, const tcp::endpoint&) {
-      timer_.cancel();
-      if (error) return ended("can't connect: " + error.message());
-      introduce(std::move(*socket));
-    });
-  }
-
-  void introduce(tcp::socket socket) {
-    connection_ = std::make_shared<protocol::Connection>(std::move(socket));
-    connection_->start(
+  void linked(std::shared_ptr<protocol::Connection> connection) {
+    connection_ = std::move(connection);
+    connection_->hand_over(
         peer_timeout_, [this](const Frame& frame) { take(frame); },
-        [this](const std::string& reason) {
-          connection_ = nullptr;
-          ended(reason);
-        });
-    connection_->send(owner_.hello());
+        [this](const std::string& reason) { ended(reason); });
+    retry_ = kFirstRetry;
+    owner_.linked(*this);
+    connection_->send(owner_.proxy_state());
   }
 
   void take(const Frame& frame) {
     if (frame.has_refused()) {
       reject("refused: " + frame.refused().reason().substr(0, kMaxTextLength));
-    } else if (!linked_) {
-      welcome(frame);
     } else if (frame.has_node_state() &&
                (frame.node_state().node() != node_.name || !owner_.heard(frame.node_state()))) {
       reject("it says what makes no sense");
     }
-  }
-
-  void welcome(const Frame& frame) {
-    const auto& welcome = frame.welcome();
-    if (!frame.has_welcome()) return reject("it doesn't begin with a welcome");
-    if (welcome.node() != node_.name) {
-      return reject("the node at " + node_.address.to_string() + " is called '" +
-                    welcome.node().substr(0, kMaxNameLength) + "', not '" + node_.name +
-                    "': correct the list of nodes");
-    }
-    if (welcome.protocol_version() != protocol::kProtocolVersion) {
-      return reject("it speaks protocol version " + std::to_string(welcome.protocol_version()));
-    }
-    linked_ = true;
-    retry_ = kFirstRetry;
-    owner_.linked(*this);
-    connection_->send(owner_.proxy_state());
   }
 
   // Nothing that changes by asking again at once.
@@ -135,7 +100,8 @@ class Link {
   }
 
   void ended(const std::string& why) {
-    const bool is_news = std::exchange(linked_, false) || why != last_error_;
+    const bool was_linked = std::exchange(connection_, nullptr) != nullptr;
+    const bool is_news = was_linked || why != last_error_;
     last_error_ = why;
     if (is_news) owner_.unlinked(*this, why);
     // Jitter, so that the proxies of a node that comes back don't arrive all at once.
@@ -151,12 +117,11 @@ class Link {
   const NamedAddress node_;
   const milliseconds peer_timeout_;
   Owner& owner_;
-  std::shared_ptr<protocol::Connection> connection_;
-  tcp::resolver resolver_;
-  asio::steady_timer timer_;  // for connecting, and until the next attempt
+  std::shared_ptr<protocol::Dialler> dialler_;
+  std::shared_ptr<protocol::Connection> connection_;  // once welcomed
+  asio::steady_timer timer_;                          // until the next attempt
   std::minstd_rand random_{std::random_device{}()};
   milliseconds retry_ = kFirstRetry;
-  bool linked_ = false;     // welcomed
   std::string last_error_;  // so that a node that stays away is logged once
 };
 
@@ -210,16 +175,10 @@ class Subscriber::Impl : public Link::Owner {
     return result;
   }
 
-  Frame hello() const override {
-    Frame frame;
-    auto& hello = *frame.mutable_hello();
-    hello.set_protocol_version(protocol::kProtocolVersion);
-    hello.set_cluster(options_.cluster);
-    hello.set_name(options_.name);
-    hello.set_kind(protocol::PEER_KIND_PROXY);
-    hello.set_software_version(kSoftwareVersion);
-    return frame;
+  protocol::Self self() const override {
+    return {options_.cluster, options_.name, protocol::PEER_KIND_PROXY, kSoftwareVersion};
   }
+  const protocol::CredentialFiles& credentials() const override { return options_.credentials; }
 
   Frame proxy_state() const override {
     Frame frame;

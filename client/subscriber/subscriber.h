@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "client/protocol/credentials.h"
 #include "client/protocol/names.h"
 #include "client/subscriber/subscription.h"
 
@@ -39,7 +40,10 @@ class Subscriber {
     std::string name;  // of this proxy, unique in the cluster
     std::string cluster = "cluster";
     std::vector<NamedAddress> nodes;  // all of the cluster, with their active_master_port
-    std::string driver = "gate";      // shown in ACTIVE_MASTER_PROXIES
+    // What nodes demand. The files are read again for each new connection, so new ones need no
+    // restart.
+    protocol::CredentialFiles credentials = {};
+    std::string driver = "gate";  // shown in ACTIVE_MASTER_PROXIES
     std::chrono::milliseconds heartbeat{500};
     std::chrono::milliseconds peer_timeout{
         5000};  // a link without any message for so long is dropped

@@ -58,7 +58,8 @@ std::optional<Durable> parse_durable(std::string_view text, std::string& error) 
   }
   const auto sum_at = text.rfind(kChecksum);
   uint32_t sum = 0;
-  if (sum_at == std::string_view::npos || text.back() != '\n' ||
+  // A line of its own: what comes before it is whole lines, too.
+  if (sum_at == std::string_view::npos || text[sum_at - 1] != '\n' || text.back() != '\n' ||
       !to_number(std::string(text.substr(sum_at + kChecksum.size(),
                                          text.size() - sum_at - kChecksum.size() - 1)),
                  sum) ||

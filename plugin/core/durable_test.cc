@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/crc.hpp>
+
 namespace active_master {
 namespace {
 
@@ -36,6 +38,17 @@ TEST(Durable, ATornOrChangedTextIsRecognised) {  // S46
     std::string error;
     EXPECT_FALSE(parse_durable(changed, error)) << at;
   }
+}
+
+// Nobody writes such a file, but it was read past its end.
+TEST(Durable, AChecksumInTheMiddleOfALineIsNone) {
+  std::string text = "active_master state 1\nnode";
+  boost::crc_32_type crc;
+  crc.process_bytes(text.data(), text.size());
+  text += "checksum=" + std::to_string(crc.checksum()) + "\n";
+  std::string error;
+  EXPECT_FALSE(parse_durable(text, error));
+  EXPECT_EQ(error, "its checksum is missing or wrong");
 }
 
 }  // namespace

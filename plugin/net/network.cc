@@ -1,9 +1,8 @@
 #include "plugin/net/network.h"
 
-#include <netinet/tcp.h>
+#include <boost/asio/post.hpp>
 
-#include <boost/asio/connect.hpp>
-
+#include "client/protocol/dialler.h"
 #include "plugin/net/codec.h"
 
 namespace active_master {
@@ -15,26 +14,22 @@ using protocol::Frame;
 
 namespace {
 
-// Thousands of proxies are within the plan; more than this is a fault or an attack, and the server
-// needs its file descriptors for clients.
-constexpr size_t kMaxSessions = 10'000;
-// A peer on the slowest link that makes sense greets sooner; who does not is no peer.
-constexpr std::chrono::seconds kHandshakeTimeout{5};
 constexpr std::chrono::milliseconds kFirstRedial{50};
 constexpr std::chrono::milliseconds kLastRedial{1000};
 
-Frame hello(const NetworkOptions& options) {
-  Frame frame;
-  auto& message = *frame.mutable_hello();
-  message.set_protocol_version(protocol::kProtocolVersion);
-  message.set_cluster(options.cluster);
-  message.set_name(options.node);
-  message.set_kind(protocol::PEER_KIND_NODE);
-  message.set_software_version(ACTIVE_MASTER_VERSION);
-  return frame;
-}
+// A proxy says little; it gets no larger buffer.
+constexpr size_t kMaxProxyFrameSize = size_t{16} * 1024;
+
+// How a TLS connection begins; a frame of ours begins with the high byte of its length, which is 0.
+constexpr char kTlsHandshakeRecord = 0x16;
 
 }  // namespace
+
+bool NetworkOptions::goes_on_with(const NetworkOptions& other) const {
+  return cluster == other.cluster && node == other.node && listen_address == other.listen_address &&
+         port == other.port && peers == other.peers && peer_timeout == other.peer_timeout &&
+         credentials->demands_as(*other.credentials);
+}
 
 // The connection to one peer on which this node sends. Dials until it is closed.
 class Network::Link : public std::enable_shared_from_this<Link> {
@@ -42,76 +37,55 @@ class Network::Link : public std::enable_shared_from_this<Link> {
   Link(Network& network, NamedAddress peer)
       : network_(network),
         peer_(std::move(peer)),
-        resolver_(network.io_),
-        socket_(network.io_),
         timer_(network.io_),
         random_(std::random_device{}()) {}
 
   void dial() {
-    timer_.expires_after(kHandshakeTimeout);
-    timer_.async_wait([self = shared_from_this()](error_code error) {
-      if (error || self->closed_) return;
-      self->abort_attempt();
-    });
-    resolver_.async_resolve(
-        peer_.address.host, std::to_string(peer_.address.port),
-        [self = shared_from_this()](error_code error, const tcp::resolver::results_type& found) {
-          if (self->closed_) return;
-          if (error) return self->lost("can't resolve the address: " + error.message());
-          boost::asio::async_connect(self->socket_, found,
-                                     [self](error_code e, const tcp::endpoint&) {
-                                       if (self->closed_) return;
-                                       if (e) return self->lost(e.message());
-                                       self->connected();
-                                     });
-        });
+    dialler_ = std::make_shared<protocol::Dialler>(network_.io_, network_.self(), peer_,
+                                                   network_.options_.credentials);
+    dialler_->dial(network_.options_.limits.handshake_time,
+                   [self = shared_from_this()](protocol::Dialler::Outcome outcome) {
+                     self->dialler_.reset();
+                     if (!outcome.connection) return self->lost(outcome.error);
+                     self->linked(std::move(outcome));
+                   });
   }
 
   // Nothing of the network is touched afterwards, whatever handlers are still queued.
   void close() {
     closed_ = true;
+    if (dialler_) dialler_->cancel();
+    dialler_.reset();
     if (connection_) connection_->abandon();
     connection_.reset();
-    abort_attempt();
     timer_.cancel();
   }
 
   void send(Connection::Bytes bytes) {
-    if (is_up_) connection_->send(std::move(bytes));
+    const auto connection = connection_;  // which a full queue ends
+    if (connection) connection->send(std::move(bytes));
   }
-  [[nodiscard]] bool is_up() const { return is_up_; }
+  [[nodiscard]] const std::string& host() const { return peer_.address.host; }
+  [[nodiscard]] bool is_up() const { return connection_ != nullptr; }
+
+  void end_if_opened_with_another_secret(const protocol::Credentials& credentials) {
+    if (connection_ && !secret_.empty() && !credentials.accepts(secret_)) {
+      connection_->close("its secret is no longer valid");
+    }
+  }
 
  private:
-  void abort_attempt() {
-    error_code ignored;
-    resolver_.cancel();
-    socket_.close(ignored);
-    if (connection_ && !is_up_) connection_->close("no Welcome in time");
-  }
-
-  void connected() {
+  void linked(protocol::Dialler::Outcome outcome) {
+    connection_ = std::move(outcome.connection);
+    secret_ = std::move(outcome.secret);
     // Only we send on this connection: that nobody takes what we send is how its death is noticed.
-    const auto ms = static_cast<int>(
-        std::chrono::duration_cast<std::chrono::milliseconds>(network_.options_.peer_timeout)
-            .count());
-    setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
-    connection_ = std::make_shared<Connection>(std::move(socket_));
-    connection_->start(
-        Duration{0}, [this](const Frame& frame) { answered(frame); },
-        [this](const std::string& reason) { lost(reason); });
-    connection_->send(hello(network_.options_));
-  }
-
-  void answered(const Frame& frame) {
-    if (frame.has_refused())
-      return connection_->close("refused: " + frame.refused().reason().substr(0, 200));
-    if (is_up_ || !frame.has_welcome()) return connection_->close("an unexpected message");
-    if (frame.welcome().node() != peer_.name) {
-      return connection_->close("the node there is '" +
-                                frame.welcome().node().substr(0, kMaxNameLength) + "'");
-    }
-    is_up_ = true;
-    timer_.cancel();
+    connection_->limit_sending(network_.options_.peer_timeout);
+    connection_->hand_over(
+        Duration{0},
+        [connection = connection_.get()](const Frame&) {
+          connection->close("it sent a message where it only listens");
+        },
+        [self = shared_from_this()](const std::string& reason) { self->lost(reason); });
     redial_ = kFirstRedial;
     last_error_.clear();
     network_.log_({LogLine::Level::kNote, "link=up peer=" + peer_.name});
@@ -119,9 +93,8 @@ class Network::Link : public std::enable_shared_from_this<Link> {
   }
 
   void lost(const std::string& reason) {
-    connection_.reset();
     // First: whoever is told may want to send at once.
-    const bool was_up = std::exchange(is_up_, false);
+    const bool was_up = std::exchange(connection_, nullptr) != nullptr;
     if (was_up || reason != last_error_) {  // once per cause, not once per attempt
       network_.log_({LogLine::Level::kWarning, "link=down peer=" + peer_.name +
                                                    " address=" + peer_.address.to_string() +
@@ -141,12 +114,11 @@ class Network::Link : public std::enable_shared_from_this<Link> {
 
   Network& network_;
   const NamedAddress peer_;
-  tcp::resolver resolver_;
-  tcp::socket socket_;               // while dialling
-  boost::asio::steady_timer timer_;  // the handshake's limit, then the wait before the next attempt
+  boost::asio::steady_timer timer_;  // until the next attempt
   std::minstd_rand random_;
-  std::shared_ptr<Connection> connection_;
-  bool is_up_ = false;
+  std::shared_ptr<protocol::Dialler> dialler_;
+  std::shared_ptr<Connection> connection_;  // while it is up
+  protocol::Key secret_;
   bool closed_ = false;
   std::chrono::milliseconds redial_ = kFirstRedial;
   std::string last_error_;
@@ -154,13 +126,23 @@ class Network::Link : public std::enable_shared_from_this<Link> {
 
 // A connection that was accepted: from a peer that sends to this node, or from a proxy.
 struct Network::Session {
-  Session(tcp::socket socket, boost::asio::io_context& io)
-      : connection(std::make_shared<Connection>(std::move(socket))), timer(io) {}
+  Session(tcp::socket accepted, const boost::asio::ip::address& from, boost::asio::io_context& io)
+      : socket(std::move(accepted)), address(from), timer(io) {}
 
-  std::shared_ptr<Connection> connection;
+  [[nodiscard]] std::string ip() const { return address.to_string(); }
+
+  tcp::socket socket;  // until it is known whether TLS is spoken on it
+  const boost::asio::ip::address address;
   boost::asio::steady_timer timer;  // the handshake's limit
-  protocol::PeerKind kind = protocol::PEER_KIND_UNKNOWN;
-  std::string name;
+  char first_byte = 0;
+  std::shared_ptr<Connection> connection;
+  std::optional<protocol::ListenerHandshake> handshake;
+  bool is_open = false;
+  bool is_refused = false;  // it is told so, then it ends
+  bool has_ended = false;   // its handlers that are still queued do nothing
+
+  [[nodiscard]] bool is_node() const { return handshake->kind() == protocol::PEER_KIND_NODE; }
+  [[nodiscard]] const std::string& name() const { return handshake->name(); }
 };
 
 Network::Network(boost::asio::io_context& io, NetworkOptions options,
@@ -170,11 +152,19 @@ Network::Network(boost::asio::io_context& io, NetworkOptions options,
       deliver_(std::move(deliver)),
       log_(std::move(log)),
       acceptor_(io),
-      accept_timer_(io) {}
+      accept_timer_(io),
+      door_(options_.limits),
+      refusal_lines_(options_.limits.log_lines, options_.limits.log_interval) {}
 
 Network::~Network() {
   for (auto& [name, link] : links_) link->close();
-  for (const auto& session : sessions_) session->connection->abandon();
+  for (const auto& session : sessions_) {
+    session->has_ended = true;
+    session->timer.cancel();
+    error_code ignored;
+    session->socket.close(ignored);
+    if (session->connection) session->connection->abandon();
+  }
 }
 
 std::string Network::start() {
@@ -199,6 +189,25 @@ std::string Network::start() {
   return {};
 }
 
+protocol::Self Network::self() const {
+  return {options_.cluster, options_.node, protocol::PEER_KIND_NODE, ACTIVE_MASTER_VERSION};
+}
+
+void Network::use(protocol::CredentialsPtr credentials) {
+  options_.credentials = std::move(credentials);
+  std::vector<std::shared_ptr<Link>> links;
+  for (const auto& [name, link] : links_) links.push_back(link);
+  for (const auto& link : links) link->end_if_opened_with_another_secret(*options_.credentials);
+  const std::vector<SessionPtr> sessions(sessions_.begin(), sessions_.end());
+  for (const auto& session : sessions) {
+    if (!session->is_open || session->handshake->secret().empty()) continue;
+    if (options_.credentials->accepts(session->handshake->secret())) continue;
+    session->connection->close("its secret is no longer valid");
+  }
+}
+
+// --- The door ---
+
 void Network::accept() {
   acceptor_.async_accept([this](error_code error, tcp::socket socket) {
     if (error == boost::asio::error::operation_aborted) return;
@@ -210,92 +219,212 @@ void Network::accept() {
       });
       return;
     }
-    if (sessions_.size() < kMaxSessions) {
-      const auto session = std::make_shared<Session>(std::move(socket), io_);
-      sessions_.insert(session);
-      session->timer.expires_after(kHandshakeTimeout);
-      session->timer.async_wait([session](error_code e) {
-        if (!e) session->connection->close("no Hello in time");
-      });
-      session->connection->start(
-          options_.peer_timeout, [this, session](const Frame& frame) { greet(session, frame); },
-          [this, session](const std::string&) { forget(session); });
-    }
+    receive(std::move(socket));
     accept();
   });
 }
 
-void Network::greet(const std::shared_ptr<Session>& session, const Frame& frame) {
-  if (session->kind == protocol::PEER_KIND_NODE) {
-    auto message = node_message_from_wire(frame);
-    if (!message) return session->connection->close("a malformed message");
-    return deliver_(FromNode{session->name, std::move(*message)});
+void Network::receive(tcp::socket socket) {
+  error_code error;
+  const auto address = socket.remote_endpoint(error).address();
+  if (error) return;  // it has left already
+  if (const auto reason = door_.enter(address, TokenBucket::Clock::now()); !reason.empty()) {
+    return log_refusal(address.to_string(), reason);
   }
-  if (session->kind == protocol::PEER_KIND_PROXY) {
-    auto state = proxy_state_from_wire(frame);
-    if (!state) return session->connection->close("a malformed message");
-    state->proxy = session->name;
-    return deliver_(std::move(*state));
-  }
-  if (!frame.has_hello()) return refuse(session, "the first message must be a Hello");
-  const auto& hello = frame.hello();
-  if (hello.protocol_version() != protocol::kProtocolVersion) {
-    return refuse(session, "node " + options_.node + " speaks protocol version " +
-                               std::to_string(protocol::kProtocolVersion) + " only");
-  }
-  if (hello.cluster() != options_.cluster) {
-    return refuse(session,
-                  "node " + options_.node + " belongs to cluster '" + options_.cluster + "'");
-  }
-  if (!is_valid_name(hello.name())) return refuse(session, "the name is not valid");
-  if (hello.kind() != protocol::PEER_KIND_NODE && hello.kind() != protocol::PEER_KIND_PROXY) {
-    return refuse(session, "neither a node nor a proxy");
-  }
-  admit(session, hello);
+  const auto session = std::make_shared<Session>(std::move(socket), address, io_);
+  make_room_for(*session);
+  sessions_.insert(session);
+  handshakes_.push_back(session);
+  session->timer.expires_after(options_.limits.handshake_time);
+  session->timer.async_wait([this, session](error_code e) {
+    if (!e && !session->has_ended) forget(session, "the handshake took too long");
+  });
+  look(session);
 }
 
-void Network::refuse(const std::shared_ptr<Session>& session, const std::string& reason) {
+void Network::make_room_for(const Session& newcomer) {
+  if (handshakes_.size() >= options_.limits.handshakes) {
+    const auto oldest = handshakes_.front();
+    forget(oldest, "too many connections that do not authenticate");
+  }
+  size_t count = 0;
+  SessionPtr oldest;
+  for (const auto& session : handshakes_) {
+    if (session->address != newcomer.address) continue;
+    if (!oldest) oldest = session;
+    ++count;
+  }
+  if (count >= options_.limits.handshakes_per_address) {
+    forget(oldest, "too many connections from this address that do not authenticate");
+  }
+}
+
+// Whether TLS is spoken shows in the first byte; who got it wrong gets an answer that says so.
+void Network::look(const SessionPtr& session) {
+  session->socket.async_receive(
+      boost::asio::buffer(&session->first_byte, 1), tcp::socket::message_peek,
+      [this, session](error_code error, size_t) {
+        if (session->has_ended) return;
+        // Who just leaves before it says anything, such as a monitor, is not worth a line.
+        if (error) return forget(session, "");
+        session->connection = std::make_shared<Connection>(std::move(session->socket));
+        const bool wants_tls = session->first_byte == kTlsHandshakeRecord;
+        if (!options_.credentials->has_tls()) {
+          // Begun, so that an answer can be sent.
+          open(session);
+          if (wants_tls) {
+            refuse(session, "TLS, which node " + options_.node +
+                                " does not speak: set its active_master_tls_* variables, too");
+          }
+        } else if (!wants_tls) {
+          open(session);
+          refuse(session,
+                 "node " + options_.node + " speaks TLS only: set the TLS files here, too");
+        } else {
+          session->connection->secure(options_.credentials, Connection::Side::kListener,
+                                      [this, session](const std::string& e) {
+                                        if (session->has_ended) return;
+                                        if (e.empty()) return open(session);
+                                        door_.failed_authentication(session->address,
+                                                                    TokenBucket::Clock::now());
+                                        forget(session, e);
+                                      });
+        }
+      });
+}
+
+void Network::open(const SessionPtr& session) {
+  session->handshake.emplace(self(), options_.credentials, session->connection->channel_binding());
+  session->connection->limit_frames(protocol::kMaxHandshakeFrameSize);
+  session->connection->start(
+      Duration{0}, [this, session](const Frame& frame) { greet(session, frame); },
+      [this, session](const std::string& reason) { forget(session, reason); });
+}
+
+void Network::greet(const SessionPtr& session, const Frame& frame) {
+  if (session->is_refused) return;
+  auto& handshake = *session->handshake;
+  const auto answer = handshake.take(frame);
+  if (handshake.failed_authentication()) {
+    door_.failed_authentication(session->address, TokenBucket::Clock::now());
+  }
+  if (!handshake.error().empty()) return refuse(session, handshake.error());
+  if (answer) session->connection->send(*answer);
+  if (!handshake.is_done()) return;
+  if (const auto reason = why_not(*session); !reason.empty()) return refuse(session, reason);
+  admit(session);
+}
+
+// Why somebody who has proved to be who it says may not come in all the same.
+std::string Network::why_not(const Session& session) const {
+  const auto peer = links_.find(session.name());
+  if (session.is_node() && peer == links_.end()) {
+    return "node " + options_.node + " has no '" + session.name() + "' in active_master_peers";
+  }
+  const auto& connection = *session.connection;
+  if (connection.is_certified_as(session.name()) ||
+      (session.is_node() && connection.is_certified_for_host(peer->second->host()))) {
+    return {};
+  }
+  return "TLS: the certificate does not bear the name '" + session.name() + "'";
+}
+
+void Network::refuse(const SessionPtr& session, const std::string& reason) {
+  if (std::exchange(session->is_refused, true)) return;
+  log_refusal(session->ip(), reason);
   Frame frame;
   frame.mutable_refused()->set_reason(reason);
   session->connection->send(frame);
   session->connection->close_when_sent(reason);
 }
 
-void Network::admit(const std::shared_ptr<Session>& session, const protocol::Hello& hello) {
-  const std::string& name = hello.name();
-  const bool is_node = hello.kind() == protocol::PEER_KIND_NODE;
-  if (is_node && !links_.contains(name)) {
-    return refuse(session,
-                  "node " + options_.node + " has no '" + name + "' in active_master_peers");
+void Network::log_refusal(const std::string& ip, const std::string& reason) {
+  if (!refusal_lines_.take(TokenBucket::Clock::now())) {
+    ++unlogged_refusals_;
+    return;
   }
-  session->name = name;
-  session->kind = hello.kind();
-  session->timer.cancel();
-  // Who reconnects is heard on its newest session; the older one is a leftover.
-  const auto old = std::exchange((is_node ? nodes_ : proxies_)[name], session);
-  if (old) old->connection->close("replaced by a newer session");
-  Frame welcome;
-  welcome.mutable_welcome()->set_protocol_version(protocol::kProtocolVersion);
-  welcome.mutable_welcome()->set_node(options_.node);
-  session->connection->send(welcome);
-  if (is_node) return;
-  const auto ip = session->connection->remote_ip();
-  log_({LogLine::Level::kNote, "proxy=" + name + " state=connected ip=" + ip});
-  deliver_(ProxyConnected{name, ip});
+  const auto unlogged = std::exchange(unlogged_refusals_, 0);
+  log_({LogLine::Level::kWarning,
+        "refused=connection ip=" + ip + " reason=\"" + reason + "\"" +
+            (unlogged > 0 ? " unlogged_before=" + std::to_string(unlogged) : "")});
 }
 
-void Network::forget(const std::shared_ptr<Session>& session) {
+// --- Open sessions ---
+
+void Network::admit(const SessionPtr& session) {
+  const std::string& name = session->name();
+  session->is_open = true;
   session->timer.cancel();
-  sessions_.erase(session);
-  if (const auto it = nodes_.find(session->name); it != nodes_.end() && it->second == session)
-    nodes_.erase(it);
-  const auto it = proxies_.find(session->name);
-  if (session->kind != protocol::PEER_KIND_PROXY || it == proxies_.end() || it->second != session)
+  handshakes_.remove(session);
+  // Who reconnects is heard on its newest session; the older one is a leftover.
+  const auto old = std::exchange((session->is_node() ? nodes_ : proxies_)[name], session);
+  if (old) old->connection->close("replaced by a newer session");
+  const auto on_closed = [this, session](const std::string& reason) { forget(session, reason); };
+  auto& connection = *session->connection;
+  connection.send(session->handshake->welcome());
+  if (session->is_node()) {
+    connection.limit_frames(protocol::kMaxFrameSize);
+    connection.hand_over(
+        options_.peer_timeout, [this, session](const Frame& frame) { hear_node(session, frame); },
+        on_closed);
     return;
-  proxies_.erase(it);
-  log_({LogLine::Level::kWarning, "proxy=" + session->name + " state=lost"});
-  deliver_(ProxyLost{session->name});
+  }
+  connection.limit_frames(kMaxProxyFrameSize);
+  connection.hand_over(
+      options_.peer_timeout, [this, session](const Frame& frame) { hear_proxy(session, frame); },
+      on_closed);
+  log_({LogLine::Level::kNote, "proxy=" + name + " state=connected ip=" + session->ip()});
+  deliver_(ProxyConnected{name, session->ip()});
 }
+
+void Network::hear_node(const SessionPtr& session, const Frame& frame) {
+  auto message = node_message_from_wire(frame);
+  if (!message) {
+    const std::string reason = "node=" + session->name() + ": a message that no node sends";
+    log_refusal(session->ip(), reason);
+    return session->connection->close(reason);
+  }
+  deliver_(FromNode{session->name(), std::move(*message)});
+}
+
+void Network::hear_proxy(const SessionPtr& session, const Frame& frame) {
+  auto state = proxy_state_from_wire(frame);
+  if (!state) {
+    const std::string reason = "proxy=" + session->name() + ": a message that no proxy sends";
+    log_refusal(session->ip(), reason);
+    return session->connection->close(reason);
+  }
+  state->proxy = session->name();
+  deliver_(std::move(*state));
+}
+
+void Network::forget(const SessionPtr& session, const std::string& reason) {
+  if (sessions_.erase(session) == 0) return;
+  session->has_ended = true;
+  session->timer.cancel();
+  door_.leave(session->address);
+  if (!session->is_open) {
+    handshakes_.remove(session);
+    if (!session->is_refused && !reason.empty()) log_refusal(session->ip(), reason);
+    error_code ignored;
+    session->socket.close(ignored);
+    if (session->connection) session->connection->abandon();
+    return;
+  }
+  if (session->is_node()) {
+    const auto it = nodes_.find(session->name());
+    if (it != nodes_.end() && it->second == session) nodes_.erase(it);
+    return;
+  }
+  const auto it = proxies_.find(session->name());
+  if (it == proxies_.end() || it->second != session) return;
+  proxies_.erase(it);
+  log_({LogLine::Level::kWarning,
+        "proxy=" + session->name() + " state=lost reason=\"" + reason + "\""});
+  deliver_(ProxyLost{session->name()});
+}
+
+// --- Sending ---
 
 void Network::send(const NodeName& node, const NodeMessage& message) {
   const auto it = links_.find(node);

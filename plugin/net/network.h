@@ -2,6 +2,10 @@
 // sends on the link that it dialled and hears on the session that it accepted, so neither side has
 // to agree with the other about which connection is the one.
 //
+// Nothing that arrives is believed: the door is limited (doorkeeper.h), who comes in proves itself
+// (client/protocol/handshake.h), and what it may say afterwards depends on what it is: a node's
+// messages are its own, a proxy can only tell its state.
+//
 // All of it runs on the thread of its io_context.
 #pragma once
 
@@ -9,6 +13,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <random>
@@ -17,8 +22,10 @@
 #include <vector>
 
 #include "client/protocol/connection.h"
+#include "client/protocol/handshake.h"
 #include "client/protocol/names.h"
 #include "plugin/core/node.h"
+#include "plugin/net/doorkeeper.h"
 
 namespace active_master {
 
@@ -29,8 +36,11 @@ struct NetworkOptions {
   uint16_t port = 0;  // 0: don't listen
   std::vector<NamedAddress> peers;
   Duration peer_timeout{5'000'000};
+  protocol::CredentialsPtr credentials = protocol::no_credentials();
+  DoorLimits limits = {};
 
-  bool operator==(const NetworkOptions&) const = default;
+  // Would a network with these go on under the other ones, given their credentials by use()?
+  [[nodiscard]] bool goes_on_with(const NetworkOptions& other) const;
 };
 
 class Network {
@@ -45,6 +55,10 @@ class Network {
   // Opens the listener and begins to dial. On failure to listen: what to do; it still dials.
   [[nodiscard]] std::string start();
 
+  // For connections that are made from now on; to demand the same as before. Sessions that were
+  // opened with a secret that is no longer valid end.
+  void use(protocol::CredentialsPtr credentials);
+
   void send(const NodeName& node, const NodeMessage& message);
   void send(const std::string& proxy, const NodeState& state);
   void send_to_all(const NodeState& state);
@@ -53,22 +67,37 @@ class Network {
   class Link;
   struct Session;
 
+  using SessionPtr = std::shared_ptr<Session>;
+
   void accept();
-  void greet(const std::shared_ptr<Session>& session, const protocol::Frame& frame);
-  void refuse(const std::shared_ptr<Session>& session, const std::string& reason);
-  void admit(const std::shared_ptr<Session>& session, const protocol::Hello& hello);
-  void forget(const std::shared_ptr<Session>& session);
+  void receive(boost::asio::ip::tcp::socket socket);
+  void make_room_for(const Session& newcomer);
+  void look(const SessionPtr& session);
+  void open(const SessionPtr& session);
+  void greet(const SessionPtr& session, const protocol::Frame& frame);
+  void hear_node(const SessionPtr& session, const protocol::Frame& frame);
+  void hear_proxy(const SessionPtr& session, const protocol::Frame& frame);
+  [[nodiscard]] std::string why_not(const Session& session) const;
+  void refuse(const SessionPtr& session, const std::string& reason);
+  void admit(const SessionPtr& session);
+  void forget(const SessionPtr& session, const std::string& reason);
+  void log_refusal(const std::string& ip, const std::string& reason);
+  [[nodiscard]] protocol::Self self() const;
 
   boost::asio::io_context& io_;
-  const NetworkOptions options_;
+  NetworkOptions options_;  // the credentials may change
   std::function<void(Input)> deliver_;
   std::function<void(LogLine)> log_;
   boost::asio::ip::tcp::acceptor acceptor_;
   boost::asio::steady_timer accept_timer_;
+  Doorkeeper door_;
+  TokenBucket refusal_lines_;
+  uint64_t unlogged_refusals_ = 0;
   std::map<NodeName, std::shared_ptr<Link>> links_;
-  std::set<std::shared_ptr<Session>> sessions_;
-  std::map<std::string, std::shared_ptr<Session>> proxies_;
-  std::map<NodeName, std::shared_ptr<Session>> nodes_;
+  std::set<SessionPtr> sessions_;
+  std::list<SessionPtr> handshakes_;  // of the sessions, those that are not open; oldest first
+  std::map<std::string, SessionPtr> proxies_;
+  std::map<NodeName, SessionPtr> nodes_;
 };
 
 }  // namespace active_master

@@ -167,7 +167,7 @@ void show_phase(const SwitchoverReport& report, int64_t seq, const PhaseTime& ph
                      : rows.null();
   rows.text(to_string(report.result));
   report.error_number != 0 ? rows.integer(report.error_number) : rows.null();
-  rows.text_or_null(report.error).end_row();
+  rows.about_accounts(report.error).end_row();
 }
 
 void show_switchovers(const View& view, RowWriter& rows) {
@@ -194,7 +194,7 @@ void show_checks(const View& view, RowWriter& rows) {
           .text(check.node)
           .text(check.check)
           .text(to_string(check.verdict))
-          .text(check.detail)
+          .about_accounts(check.detail)
           .text(check.remedy)
           .end_row();
     }
@@ -224,7 +224,7 @@ void show_events(const View& view, RowWriter& rows) {
         .text(event->to_state)
         .counter(event->epoch.value)
         .counter_or_null(event->switchover.value)
-        .text(event->message)
+        .about_accounts(event->message)
         .end_row();
   }
 }

@@ -355,6 +355,10 @@ void JobRunner::run_aside(std::function<void(Session&)> work) {
   });
 }
 
+void JobRunner::explain_fence(std::string why) {
+  server_fence().set_text(std::move(why));
+}
+
 void JobRunner::cancel(JobId id) {
   for (const auto& lane : lanes_) lane->cancel(id);
 }

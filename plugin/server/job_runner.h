@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "plugin/core/node.h"
@@ -25,6 +26,8 @@ class JobRunner {
   void run(JobId id, Job job);
   void cancel(JobId id);
   void read_status();
+  // What a client is told that would write while the fence is closed.
+  void explain_fence(std::string why);
 
  private:
   class Lane;

@@ -17,6 +17,9 @@
 
 class Field;
 
+enum privilege_t : unsigned long long;
+bool check_global_access(THD* thd, privilege_t wanted, bool no_errors);  // true: it is not granted
+
 class Field_varstring {
  public:
   int store(const char* from, size_t length, CHARSET_INFO* charset);
@@ -168,13 +171,19 @@ MYSQL_TIME local_time(THD* thd, WallTime value) {
   return result;
 }
 
+// PROCESS_ACL of the server's private privilege.h; mtr-tests show that it is this privilege.
+constexpr auto kProcessPrivilege = static_cast<privilege_t>(1ULL << 8);
+
 // Ends a fill whose error the server has already reported.
 struct AlreadyReported {};
 
 }  // namespace
 
 RowWriter::RowWriter(THD* thd, TABLE_LIST* tables, const Column* columns)
-    : thd_(thd), table_(read_at<TABLE*>(tables, kTableListTable)), columns_(columns) {
+    : thd_(thd),
+      table_(read_at<TABLE*>(tables, kTableListTable)),
+      columns_(columns),
+      may_see_accounts_(!check_global_access(thd, kProcessPrivilege, true)) {
   check_layout();
 }
 
@@ -237,6 +246,11 @@ RowWriter& RowWriter::time(WallTime value) {
     static_cast<Field_datetime*>(field)->store_time_dec(&shown, 6);
   }
   return *this;
+}
+
+RowWriter& RowWriter::about_accounts(std::string_view value) {
+  if (value.empty()) return columns_[position_].nullable != 0 ? null() : text(value);
+  return text(may_see_accounts_ ? value : "(needs the PROCESS privilege)");
 }
 
 RowWriter& RowWriter::null() {

@@ -3,10 +3,12 @@
 #include <boost/asio/ip/address.hpp>
 #include <charconv>
 #include <cstring>
+#include <mutex>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
 
+#include "client/protocol/credentials.h"
 #include "client/protocol/names.h"
 #include "plugin/server/fence_audit.h"
 #include "plugin/server/log.h"
@@ -24,6 +26,12 @@ char* listen_address;
 char* peers;
 char* sql_address;
 char* request;
+char* secret_file;
+char* tls_ca;
+char* tls_cert;
+char* tls_key;
+char* tls_crl;
+my_bool reload_tls;
 unsigned int port;
 unsigned int switchover_timeout;
 unsigned int approach_timeout;
@@ -46,6 +54,14 @@ uint32_t server_id;
 std::string server_version;
 std::string default_sql_address;
 
+// Checks run while another session's update may change the texts and what belongs to them.
+std::mutex values_mutex;
+
+// As read from the files at init, at SET GLOBAL active_master_secret_file and at
+// active_master_reload_tls; never null.
+protocol::CredentialsPtr credentials = protocol::no_credentials();
+std::string credentials_error;  // why there are none, although files are named
+
 // Requests may run for long and share the daemon; set_daemon() is alone with it.
 std::shared_mutex daemon_mutex;
 Daemon* current_daemon = nullptr;
@@ -64,7 +80,8 @@ std::string check_name(std::string_view value) {
 
 std::string check_node_name(std::string_view value) {
   if (current_daemon && !value.empty()) {
-    for (const auto& node : current_daemon->view()->nodes) {
+    const auto view = current_daemon->view();  // must outlive the loop
+    for (const auto& node : view->nodes) {
       if (node.link != "SELF" && node.name == value)
         return "is the name of another node in active_master_peers";
     }
@@ -76,14 +93,55 @@ std::string check_cluster_name(std::string_view value) {
   return value.empty() ? "can't be empty" : check_name(value);
 }
 
+// Whoever can connect is believed when nobody has to prove anything: then it must be somebody on
+// this machine.
+bool is_safe(const std::string& address, const protocol::Credentials& proof) {
+  boost::system::error_code error;
+  return proof.any() || boost::asio::ip::make_address(address, error).is_loopback() || error;
+}
+
 std::string check_listen_address(std::string_view value) {
   boost::system::error_code error;
-  const auto address = boost::asio::ip::make_address(std::string(value), error);
+  const std::string address(value);
+  (void)boost::asio::ip::make_address(address, error);
   if (error) return "must be an IP address";
-  if (!address.is_loopback()) {
-    return "must be a loopback address: connections are not authenticated yet, so nothing else may "
-           "be able to connect";
-  }
+  const std::lock_guard lock(values_mutex);
+  if (is_safe(address, *credentials)) return {};
+  return "must be a loopback address as long as connections are not authenticated: set "
+         "active_master_secret_file, or active_master_tls_ca, _cert and _key and then "
+         "active_master_reload_tls = 1";
+}
+
+protocol::CredentialFiles credential_files() {
+  return {text(secret_file), text(tls_ca), text(tls_cert), text(tls_key), text(tls_crl)};
+}
+
+protocol::CredentialsPtr load(const protocol::CredentialFiles& files, std::string& error) {
+  auto loaded = protocol::Credentials::load(files, error);
+  if (!loaded || !loaded->has_proxy_key()) return loaded;
+  error = "the secret file '" + files.secret + "' holds a proxy's key: a node needs the secret";
+  return nullptr;
+}
+
+// Would these files do, in place of what is used now?
+std::string check_credentials(const protocol::CredentialFiles& files, const std::string& address) {
+  std::string error;
+  const auto loaded = load(files, error);
+  if (!loaded) return "is refused: " + error;
+  if (is_safe(address, *loaded)) return {};
+  return "is refused: connections would not be authenticated any more, and "
+         "active_master_listen_address is no loopback address: change that first";
+}
+
+std::string check_secret_file(std::string_view value) {
+  const std::lock_guard lock(values_mutex);
+  auto files = credential_files();
+  files.secret = value;
+  return check_credentials(files, text(listen_address));
+}
+
+// They belong together, and are looked at with active_master_reload_tls.
+std::string check_tls_file(std::string_view) {
   return {};
 }
 
@@ -161,16 +219,37 @@ void apply() {
   if (current_daemon) current_daemon->reconfigure(read_settings());
 }
 
-void update_string(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noexcept {
-  // With PLUGIN_VAR_MEMALLOC and an update function of its own, a plugin keeps the copy itself.
-  const char* value = *static_cast<const char* const*>(save);
+// With PLUGIN_VAR_MEMALLOC and an update function of its own, a plugin keeps the copy itself.
+bool assign(void* to, const void* save) {
+  char* copy = my_strdup(PSI_NOT_INSTRUMENTED, *static_cast<const char* const*>(save), MYF(0));
+  if (!copy) return false;
+  const std::lock_guard lock(values_mutex);
   char*& target = *static_cast<char**>(to);
-  char* copy = my_strdup(PSI_NOT_INSTRUMENTED, value, MYF(0));
-  if (!copy) return;
   my_free(target);
   target = copy;
+  return true;
+}
+
+void update_string(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noexcept {
   try {
-    apply();
+    if (assign(to, save)) apply();
+  } catch (const std::exception& e) {
+    my_printf_error(ER_UNKNOWN_ERROR, "active_master: %s", MYF(0), e.what());
+  }
+}
+
+// What was valid before still is when the files have changed for the worse since they were checked.
+void apply_credentials() {
+  learn_credentials();
+  if (!credentials_error.empty()) {
+    my_printf_error(ER_UNKNOWN_ERROR, "active_master: %s", MYF(0), credentials_error.c_str());
+  }
+  apply();
+}
+
+void update_secret_file(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noexcept {
+  try {
+    if (assign(to, save)) apply_credentials();
   } catch (const std::exception& e) {
     my_printf_error(ER_UNKNOWN_ERROR, "active_master: %s", MYF(0), e.what());
   }
@@ -197,6 +276,36 @@ void update_enum(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noexc
   *static_cast<unsigned long*>(to) = *static_cast<const unsigned long*>(save);
   try {
     apply();
+  } catch (const std::exception& e) {
+    my_printf_error(ER_UNKNOWN_ERROR, "active_master: %s", MYF(0), e.what());
+  }
+}
+
+int check_reload(MYSQL_THD, st_mysql_sys_var*, void* save, st_mysql_value* value) noexcept {
+  constexpr const char* kName = "active_master_reload_tls";
+  try {
+    long long number = 0;
+    if (value->value_type(value) != MYSQL_VALUE_TYPE_INT || value->val_int(value, &number) != 0 ||
+        number < 0 || number > 1) {
+      return refuse(kName, "must be 1 (read the files again) or 0 (do nothing)");
+    }
+    *static_cast<my_bool*>(save) = static_cast<my_bool>(number);
+    if (number == 0) return 0;
+    const std::shared_lock lock(daemon_mutex);
+    if (const auto error = check_links_may_change(); !error.empty()) return refuse(kName, error);
+    const std::lock_guard values_lock(values_mutex);
+    const auto error = check_credentials(credential_files(), text(listen_address));
+    return error.empty() ? 0 : refuse(kName, error);
+  } catch (const std::exception& e) {
+    return refuse(kName, e.what());
+  }
+}
+
+// A request like FLUSH SSL: its value stays 0.
+void update_reload(MYSQL_THD, st_mysql_sys_var*, void*, const void* save) noexcept {
+  if (*static_cast<const my_bool*>(save) == 0) return;
+  try {
+    apply_credentials();
   } catch (const std::exception& e) {
     my_printf_error(ER_UNKNOWN_ERROR, "active_master: %s", MYF(0), e.what());
   }
@@ -242,8 +351,8 @@ MYSQL_SYSVAR_STR(
     "cluster is bootstrapped.",
     (check_string<check_cluster_name, check_identity_may_change>), update_string, "cluster");
 MYSQL_SYSVAR_STR(listen_address, listen_address, kText,
-                 "IP address that peers and proxies connect to; loopback only, as connections are "
-                 "not authenticated.",
+                 "IP address that peers and proxies connect to; loopback only, as long as neither "
+                 "a secret nor TLS authenticates them.",
                  (check_string<check_listen_address, check_links_may_change>), update_string,
                  "127.0.0.1");
 MYSQL_SYSVAR_UINT(port, port, kNumber,
@@ -295,6 +404,23 @@ MYSQL_SYSVAR_UINT(proxy_lease, proxy_lease, kNumber,
                   "A switchover is refused while a proxy is lost, until it was silent for this "
                   "long, in milliseconds.",
                   check_number, update_number, 10000, 50, 600000, 0);
+MYSQL_SYSVAR_STR(secret_file, secret_file, kText,
+                 "File with the secret that all nodes and proxies of the cluster share; it must "
+                 "belong to the server's user and be readable by nobody else. Two lines are two "
+                 "secrets: the first is used, both are accepted. Read when it is set.",
+                 (check_string<check_secret_file, check_links_may_change>), update_secret_file, "");
+#define ACTIVE_MASTER_TLS_FILE(name, comment)                                                      \
+  MYSQL_SYSVAR_STR(name, name, kText, comment " Read at start and with active_master_reload_tls.", \
+                   (check_string<check_tls_file, check_links_may_change>), update_string, "")
+ACTIVE_MASTER_TLS_FILE(tls_ca, "PEM file of the CA that certifies all nodes and proxies.");
+ACTIVE_MASTER_TLS_FILE(tls_cert, "PEM file of this node's certificate, which bears its name.");
+ACTIVE_MASTER_TLS_FILE(tls_key, "PEM file of the certificate's key, without passphrase.");
+ACTIVE_MASTER_TLS_FILE(tls_crl, "PEM file of the CA's list of revoked certificates.");
+#undef ACTIVE_MASTER_TLS_FILE
+MYSQL_SYSVAR_BOOL(reload_tls, reload_tls, PLUGIN_VAR_NOCMDOPT,
+                  "Set it to 1 to read the files of active_master_tls_* and "
+                  "active_master_secret_file again; it stays 0.",
+                  check_reload, update_reload, 0);
 MYSQL_SYSVAR_STR(request, request, PLUGIN_VAR_NOCMDOPT | PLUGIN_VAR_MEMALLOC,
                  "The door that the procedures in schema active_master use; not for people.",
                  check_request, forget_request, "");
@@ -501,6 +627,12 @@ st_mysql_sys_var* system_variables[] = {VARIABLE(node_name),
                                         VARIABLE(port),
                                         VARIABLE(peers),
                                         VARIABLE(sql_address),
+                                        VARIABLE(secret_file),
+                                        VARIABLE(tls_ca),
+                                        VARIABLE(tls_cert),
+                                        VARIABLE(tls_key),
+                                        VARIABLE(tls_crl),
+                                        VARIABLE(reload_tls),
                                         VARIABLE(switchover_timeout),
                                         VARIABLE(approach_timeout),
                                         VARIABLE(approach_max_lag),
@@ -528,6 +660,7 @@ Settings read_settings() {
   };
   // Options from a file reach the variables without a check of ours.
   complain("node_name", text(node_name).empty() ? "is not set" : check_name(text(node_name)));
+  if (!credentials_error.empty() && settings.error.empty()) settings.error = credentials_error;
   complain("cluster_name", check_cluster_name(text(cluster_name)));
   complain("listen_address", check_listen_address(text(listen_address)));
   complain("peers", check_peers(text(peers)));
@@ -558,8 +691,14 @@ Settings read_settings() {
   config.idle_transaction_limit = ms(idle_transaction_limit);
   config.kill_transactions = drain_policy == kDrainKill;
 
-  settings.network = {config.identity.cluster,     config.identity.node, text(listen_address),
-                      static_cast<uint16_t>(port), config.peers,         config.peer_timeout};
+  auto& network = settings.network;
+  network.cluster = config.identity.cluster;
+  network.node = config.identity.node;
+  network.listen_address = text(listen_address);
+  network.port = static_cast<uint16_t>(port);
+  network.peers = config.peers;
+  network.peer_timeout = config.peer_timeout;
+  network.credentials = credentials;
   return settings;
 }
 
@@ -574,6 +713,12 @@ void learn_server(Session& session) {
   server_id = static_cast<uint32_t>(std::stoul(session.value("SELECT @@server_id")));
   server_version = session.value("SELECT @@version");
   default_sql_address = "127.0.0.1:" + session.value("SELECT @@port");
+}
+
+void learn_credentials() {
+  const std::lock_guard lock(values_mutex);
+  credentials_error.clear();
+  if (const auto loaded = load(credential_files(), credentials_error)) credentials = loaded;
 }
 
 void set_daemon(Daemon* daemon) {

@@ -15,6 +15,10 @@ void learn_server(Session& session);
 // Makes gate and fence do what the variables active_master_fence... say.
 void apply_fence_settings();
 
+// Reads the files that the variables name; the credentials before it stay if they can't be used,
+// and read_settings() then gives the reason.
+void learn_credentials();
+
 // What the variables say now. To be called where they can't change: in init, or in their own
 // update.
 [[nodiscard]] Settings read_settings();

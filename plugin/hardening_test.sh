@@ -1,0 +1,33 @@
+#!/bin/bash
+# Is the plugin built as what runs inside a database server should be? plugin/hardening_test.sh LIBRARY
+set -uo pipefail
+
+library=$1
+failed=0
+must() {  # must WHAT COMMAND...
+  local what=$1
+  shift
+  "$@" || { echo "not so: $what"; failed=1; }
+}
+
+has() { grep -qE "$1" <<<"$2"; }
+lacks() { ! grep -qE "$1" <<<"$2"; }
+
+headers=$(readelf --wide --program-headers "$library")
+dynamic=$(readelf --wide --dynamic "$library")
+imports=$(nm --dynamic --undefined-only "$library")
+exports=$(nm --dynamic --defined-only --format=posix "$library" | cut -d' ' -f1)
+[[ -n $headers && -n $dynamic && -n $imports && -n $exports ]] || { echo "can't read $library"; exit 1; }
+
+must "its relocations are read-only after loading (RELRO)" has 'GNU_RELRO' "$headers"
+must "all symbols are bound at load (NOW)" has 'BIND_NOW|FLAGS.*NOW' "$dynamic"
+must "the stack is not executable" has 'GNU_STACK .* RW +0x' "$headers"
+must "no segment is writable and executable" lacks 'RWE' "$headers"
+must "no text relocations" lacks 'TEXTREL' "$dynamic"
+must "functions are guarded by a canary" has '__stack_chk_fail' "$imports"
+must "copies into buffers are checked (FORTIFY_SOURCE)" has '_chk(@|$)' "$imports"
+must "no library is looked up beside the program (RPATH)" lacks 'R(UN)?PATH' "$dynamic"
+must "no shell and no program is ever started" lacks ' U (system|popen|exec[lv]p?e?|posix_spawnp?|fork|vfork)(@|$)' "$imports"
+must "only what the server looks up is exported" lacks '.' "$(grep -vE '^(_maria_[a-z_]+|[a-z_0-9]+_service)$' <<<"$exports" || true)"
+must "the server finds the plugins" has '^_maria_plugin_declarations_$' "$exports"
+exit "$failed"

@@ -19,6 +19,7 @@
 #include "client/agent/maxscale.h"
 #include "client/agent/proxysql.h"
 #include "client/agent/together.h"
+#include "client/protocol/credentials.h"
 #include "client/protocol/names.h"
 #include "client/subscriber/subscriber.h"
 

@@ -10,17 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "client/protocol/credential_files.h"
+
 namespace active_master::protocol {
-
-struct CredentialFiles {
-  std::string secret = {};  // empty: no secret
-  std::string tls_ca = {};  // these three all empty, or all there
-  std::string tls_cert = {};
-  std::string tls_key = {};
-  std::string tls_crl = {};  // may be empty
-
-  bool operator==(const CredentialFiles&) const = default;
-};
 
 // A secret as used: 32 bytes, whatever the file held.
 using Key = std::string;

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "client/protocol/credentials.h"
 #include "client/subscriber/active_master.h"
 #include "client/subscriber/subscriber.h"
 #include "client/subscriber/traffic_gate.h"

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "client/protocol/credentials.h"
+#include "client/protocol/credential_files.h"
 #include "client/protocol/names.h"
 #include "client/subscriber/subscription.h"
 

@@ -32,7 +32,8 @@ std::string with_id(SwitchoverId id) {
 
 }  // namespace
 
-Node::Node(Config config, const Durable& durable) : config_(std::move(config)), durable_(durable) {
+Node::Node(Config config, const Durable& durable, std::span<const Rule> table)
+    : table_(table), config_(std::move(config)), durable_(durable) {
   if (durable_.identity != config_.identity) {
     // Copied from another server: that the epoch exists is true for us too, the role is not ours.
     const bool was_bootstrapped = durable_.epoch > Epoch{};
@@ -52,6 +53,7 @@ std::vector<Action> Node::handle(const Input& input, Time now, WallTime wall) {
   now_ = now;
   wall_ = wall;
   actions_.clear();
+  fired_.clear();
   if (state_ == State::kStopped) return {};
   const Event event = std::visit([this](const auto& i) { return absorb(i); }, input);
   if (event != Event::kNone) fire(event);

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -253,11 +254,13 @@ enum class Event {
 const char* to_string(Event event);
 
 struct Rule;
+[[nodiscard]] std::span<const Rule> rules();
 
 class Node {
  public:
   // `durable` as read at start; one of another identity gives knowledge of its epoch, but no role.
-  Node(Config config, const Durable& durable);
+  // There is one table of rules; only who tests the tests hands in another.
+  Node(Config config, const Durable& durable, std::span<const Rule> table = rules());
 
   // The actions are to be carried out in their order.
   [[nodiscard]] std::vector<Action> handle(const Input& input, Time now, WallTime wall);
@@ -272,9 +275,13 @@ class Node {
   [[nodiscard]] const Config& config() const { return config_; }
   [[nodiscard]] Role role() const;
   [[nodiscard]] bool fenced() const;
+  // The numbers of the rules that the last input fired.
+  [[nodiscard]] const std::vector<int>& fired() const { return fired_; }
+  [[nodiscard]] bool is_directing() const { return operation_.has_value(); }
 
  private:
-  friend struct Rules;  // the guards and actions of the table
+  friend struct Rules;      // the guards and actions of the table
+  friend struct Mutations;  // those of the simulator's planted faults
 
   struct Peer {
     bool link_up = false;
@@ -381,6 +388,7 @@ class Node {
   void send_heartbeat();
   void expire_requests();
 
+  const std::span<const Rule> table_;
   Config config_;
   Durable durable_;
   Durable next_durable_;                  // what the awaited PersistJob writes
@@ -428,6 +436,7 @@ class Node {
   NodeName from_;
   bool dirty_ = false;  // what the others should know has changed
   bool view_changed_ = false;
+  std::vector<int> fired_;
   std::vector<Action> actions_;
 };
 

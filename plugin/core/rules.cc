@@ -652,9 +652,10 @@ std::span<const Rule> rules() {
 }
 
 bool Node::fire(Event event) {
-  for (const auto& rule : kRules) {
+  for (const auto& rule : table_) {
     if (rule.on != event || !rule.from.contains(state_)) continue;
     if (rule.guard && !rule.guard(*this)) continue;
+    fired_.push_back(rule.number);
     if (rule.action) rule.action(*this);
     enter(rule.stays ? state_ : rule.to, rule);
     return true;

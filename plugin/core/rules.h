@@ -40,6 +40,4 @@ struct Rule {
   const char* reason;  // for ACTIVE_MASTER_EVENTS, the log and docs/protocol.md
 };
 
-[[nodiscard]] std::span<const Rule> rules();
-
 }  // namespace active_master

@@ -59,7 +59,7 @@ class SubscriptionTest : public testing::Test {
       } else if (const auto* route = std::get_if<Route>(&action)) {
         texts.push_back("open " + std::to_string(route->epoch) + " " + route->node + " " +
                         route->sql_address.to_string());
-      } else {
+      } else if (std::holds_alternative<Announce>(action)) {
         ++announcements;
       }
     }

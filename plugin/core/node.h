@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <variant>
@@ -294,10 +295,17 @@ class Node {
 
   struct Proxy {
     std::string ip;
-    bool connected = false;
-    Time heard_at;
+    bool connected = false;  // to this node
+    bool lost = false;       // its connection was lost after this state
+    Time heard_at;           // by the node that heard it, as far as is known here
     WallTime heard_wall = 0;
     ProxyState state;
+    std::set<NodeName> at;  // peers that it is connected to, and that need not be told at once
+  };
+  struct HeardPause {
+    SwitchoverId switchover;
+    Epoch epoch;
+    Time until;
   };
 
   // The switchover that this node directs.
@@ -318,6 +326,7 @@ class Node {
     Time deadline;
     NodeName sent_to;  // empty: this node directs it
     SwitchRequest request;
+    bool cancelled = false;
   };
 
   // A job that this node runs for a peer.
@@ -356,6 +365,7 @@ class Node {
   Event receive(const NodeName& from, const GrantRequest& message);
   Event receive(const NodeName& from, const Decline& message);
   Event receive(const NodeName& from, const SwitchoverReport& message);
+  Event receive(const NodeName& from, const ProxyNews& message);
 
   bool fire(Event event);
   void enter(State next, const Rule& rule);
@@ -386,6 +396,12 @@ class Node {
   void answer(SwitchoverId id);
   void refuse(const SwitchRequest& request, const Error& error);
   void send_heartbeat();
+  [[nodiscard]] bool is_here(const Proxy& proxy) const;
+  [[nodiscard]] ProxyEntry entry_of(const Proxy& proxy) const;
+  void send_all_proxies(const NodeName& to);
+  void send_proxy_news();
+  void send_history(const NodeName& to);
+  void hear_pause(const NodeState& message);
   void expire_requests();
 
   const std::span<const Rule> table_;
@@ -399,6 +415,8 @@ class Node {
 
   std::map<NodeName, Peer> peers_;
   std::map<std::string, Proxy> proxies_;
+  std::set<std::string> proxy_news_;  // that the peers shall hear at once
+  std::optional<HeardPause> pause_;   // of another node's switchover
   std::map<SwitchoverId, Request> requests_;
   std::map<JobId, Errand> errands_;
   std::optional<Operation> operation_;

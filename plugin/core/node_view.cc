@@ -141,7 +141,7 @@ std::shared_ptr<const View> Node::view() const {
   }
   for (const auto& [name, p] : proxies_) {
     view->proxies.push_back(
-        {name, p.ip, p.state.holding, p.connected, p.state.driver, p.state.epoch, p.state.node,
+        {name, p.ip, p.state.holding, is_here(p), p.state.driver, p.state.epoch, p.state.node,
          p.state.holding ? p.state.switchover : SwitchoverId{}, p.heard_wall, p.state.last_error});
   }
   view->switchovers.assign(history_.begin(), history_.end());

@@ -229,7 +229,7 @@ struct Rules {
   static std::string lost_proxies(const Node& n) {
     std::string names;
     for (const auto& [name, proxy] : n.proxies_) {
-      if (!proxy.connected) names += (names.empty() ? "" : ", ") + name;
+      if (!n.is_here(proxy)) names += (names.empty() ? "" : ", ") + name;
     }
     return names;
   }
@@ -432,10 +432,14 @@ struct Rules {
     adopt(n);
     n.run_aside(StandDownJob{});
   }
-  static void stop(Node& n) { n.cancel_job(); }
+  // Whoever still waits here for a report is told that none will come.
+  static void stop(Node& n) {
+    n.cancel_job();
+    for (auto& [id, request] : n.requests_) request.deadline = n.now_;
+  }
   static void finish_and_stop(Node& n) {
     finish_with_exceptions(n);
-    n.cancel_job();
+    stop(n);
   }
 
   static Phase phase_of(State state);

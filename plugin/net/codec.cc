@@ -11,6 +11,7 @@ using protocol::Frame;
 
 constexpr size_t kMaxText = 4096;  // GTID sets with many domains are the longest honest texts
 constexpr int kMaxRows = 256;
+constexpr int kMaxSources = 64;
 
 uint32_t to_ms(Duration d) {
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
@@ -128,6 +129,30 @@ void put(const NodeState& from, Frame& frame) {
   to.set_gtid_position(from.gtid_position);
   to.set_server_id(from.server_id);
   to.set_server_version(from.server_version);
+  to.set_confirmed(from.confirmed);
+  for (const auto id : from.sources) to.add_sources(id);
+  to.set_follow_error(from.follow_error);
+}
+
+void put(const ProxyNews& from, Frame& frame) {
+  auto& to = *frame.mutable_proxy_news();
+  for (const auto& entry : from.proxies) {
+    auto& row = *to.add_proxies();
+    auto& state = *row.mutable_state();
+    state.set_proxy(entry.state.proxy);
+    state.set_holding(entry.state.holding);
+    state.set_switchover_id(entry.state.switchover.value);
+    state.set_epoch(entry.state.epoch.value);
+    state.set_node(entry.state.node);
+    state.set_driver(entry.state.driver);
+    state.set_last_error(entry.state.last_error);
+    state.set_incarnation(entry.state.incarnation);
+    state.set_sequence(entry.state.sequence);
+    row.set_ip(entry.ip);
+    row.set_age_ms(to_ms(entry.age));
+    row.set_connected(entry.connected);
+    row.set_lost(entry.lost);
+  }
 }
 
 void put(const SwitchRequest& from, Frame& frame) {
@@ -224,7 +249,8 @@ std::optional<NodeMessage> take(const protocol::NodeState& from) {
   const auto role = from_wire(from.role());
   const auto phase = by_name(from.phase(), Phase::kDone);
   if (!role || !phase || !is_name_or_empty(from.node()) || !is_address(from.sql_address()) ||
-      !is_text(from.gtid_position()) || !is_text(from.server_version())) {
+      !is_text(from.gtid_position()) || !is_text(from.server_version()) ||
+      !is_text(from.follow_error()) || from.sources_size() > kMaxSources) {
     return std::nullopt;
   }
   to.node = from.node();
@@ -251,6 +277,31 @@ std::optional<NodeMessage> take(const protocol::NodeState& from) {
   to.gtid_position = from.gtid_position();
   to.server_id = from.server_id();
   to.server_version = from.server_version();
+  to.confirmed = from.confirmed();
+  to.sources.assign(from.sources().begin(), from.sources().end());
+  to.follow_error = from.follow_error();
+  return to;
+}
+
+std::optional<ProxyState> take(const protocol::ProxyState& from) {
+  if (!is_name_or_empty(from.node()) || !is_text(from.last_error()) ||
+      from.driver().size() > kMaxNameLength) {
+    return std::nullopt;
+  }
+  return ProxyState{from.proxy(),  from.holding(),    {from.switchover_id()}, {from.epoch()},
+                    from.node(),   from.driver(),     from.last_error(),      from.incarnation(),
+                    from.sequence()};
+}
+
+std::optional<NodeMessage> take(const protocol::ProxyNews& from) {
+  ProxyNews to;
+  for (const auto& row : from.proxies()) {
+    auto state = take(row.state());
+    if (!state || !is_valid_name(row.state().proxy()) || row.ip().size() > kMaxNameLength)
+      return std::nullopt;
+    to.proxies.push_back(
+        {std::move(*state), row.ip(), from_ms(row.age_ms()), row.connected(), row.lost()});
+  }
   return to;
 }
 
@@ -370,6 +421,8 @@ std::optional<NodeMessage> node_message_from_wire(const Frame& frame) {
       return take(frame.decline());
     case Frame::kSwitchoverReport:
       return take(frame.switchover_report());
+    case Frame::kProxyNews:
+      return take(frame.proxy_news());
     default:
       return std::nullopt;
   }
@@ -377,13 +430,7 @@ std::optional<NodeMessage> node_message_from_wire(const Frame& frame) {
 
 std::optional<ProxyState> proxy_state_from_wire(const Frame& frame) {
   if (frame.body_case() != Frame::kProxyState) return std::nullopt;
-  const auto& from = frame.proxy_state();
-  if (!is_name_or_empty(from.node()) || !is_text(from.last_error()) ||
-      from.driver().size() > kMaxNameLength) {
-    return std::nullopt;
-  }
-  return ProxyState{from.proxy(), from.holding(), {from.switchover_id()}, {from.epoch()},
-                    from.node(),  from.driver(),  from.last_error()};
+  return take(frame.proxy_state());
 }
 
 }  // namespace active_master

@@ -25,7 +25,7 @@ Schedule generate(uint64_t seed) {
   s.seed = seed;
   s.nodes = static_cast<uint8_t>(random.one_in(8) ? random.one_in(2) ? 2 : 4 : 3);
   s.proxies = static_cast<uint8_t>(random.one_in(8) ? random.below(5) : 3);
-  s.topology = static_cast<Topology>(random.one_in(3) ? random.below(3) : 0);
+  s.topology = static_cast<Topology>(0);  // TODO
   s.bootstrap = random.one_in(32);
   s.sparse_proxies = random.one_in(6);
   s.asks = static_cast<uint8_t>(random.one_in(6) ? 2 + random.below(2) : 1);

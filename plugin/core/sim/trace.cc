@@ -41,6 +41,12 @@ std::string say(const GrantRequest& m) {
 std::string say(const Decline& m) {
   return "Decline " + number(m.id.value) + ": " + m.error;
 }
+std::string say(const ProxyNews& m) {
+  std::string text = "ProxyNews";
+  for (const auto& entry : m.proxies)
+    text += " [" + describe(entry.state) + (entry.lost ? ", lost]" : "]");
+  return text;
+}
 std::string say(const SwitchoverReport& m) {
   return "SwitchoverReport " + number(m.id.value) + " " + to_string(m.result);
 }

@@ -210,8 +210,7 @@ void World::dispatch(const Event& event) {
     }
     case Kind::kRestartNode:
       if (event.incarnation != nodes_[event.a].incarnation) return;
-      nodes_[event.a].down_for_good = false;
-      return nodes_[event.a].server.up ? load_plugin(event.a) : restart(event.a);
+      return load_plugin(event.a);
     case Kind::kRestartProxy:
       if (event.incarnation == proxies_[event.a].incarnation) restart_proxy(event.a);
       return;
@@ -281,6 +280,8 @@ void World::give(uint8_t number, const Input& input) {
 void World::carry_out(uint8_t number, std::vector<Action> actions) {
   for (auto& action : actions) {
     if (auto* send = std::get_if<SendToNode>(&action)) {
+      if (mutant_ && mutant_->drops_proxy_news && std::holds_alternative<ProxyNews>(send->message))
+        continue;
       if (const auto to = node_number(send->node); to && link_[number][*to])
         post(number, *to, std::move(send->message));
     } else if (auto* to_proxy = std::get_if<SendToProxy>(&action)) {
@@ -325,6 +326,7 @@ void World::restart(uint8_t number) {
   server.fenced = server.read_only = n.disk.epoch > Epoch{};
   if (mutant_ && mutant_->starts_open) server.fenced = false;
   server.gate_open = true;
+  invariants_.check_servers();
   if (!server.apply_pending) {
     server.apply_pending = true;
     push(latency(), Kind::kApply, number, 0, 0);
@@ -408,6 +410,7 @@ void World::unload_plugin(uint8_t number) {
   }
   ++n.incarnation;
   drop_links(number);
+  push(n.absence, Kind::kRestartNode, number, 0, n.incarnation);
   invariants_.node_lost(number);
   for (auto& request : requests_) {
     if (request.node != number || request.incarnation + 1 != n.incarnation) continue;
@@ -484,6 +487,8 @@ void World::restart_proxy(uint8_t number) {
   options.driver = "sim";
   for (const auto& node : nodes_) options.nodes.push_back(node.config.identity.node);
   options.startup_wait = std::chrono::seconds(1);
+  options.incarnation = proxy.incarnation;
+  if (!mutant_ || !mutant_->proxy_forgets) options.remembered = proxy.memory;
   proxy.subscription = std::make_unique<client::Subscription>(options);
   proxy.subscription->start(to_clock(now_));
   proxy.wanted = {};
@@ -550,6 +555,10 @@ void World::settle(uint8_t number) {
       announce(number);
       continue;
     }
+    if (const auto* remember = std::get_if<client::Remember>(&action)) {
+      proxy.memory = remember->route;
+      continue;
+    }
     if (const auto* route = std::get_if<client::Route>(&action)) {
       proxy.wanted = *route;
     } else {
@@ -563,12 +572,9 @@ void World::settle(uint8_t number) {
 }
 
 void World::announce(uint8_t number) {
-  const auto& proxy = proxies_[number];
-  const auto state = proxy_state_from_wire([&] {
-    protocol::Frame frame;
-    *frame.mutable_proxy_state() = proxy.subscription->proxy_state();
-    return frame;
-  }());
+  protocol::Frame frame;
+  *frame.mutable_proxy_state() = proxies_[number].subscription->announcement();
+  const auto state = proxy_state_from_wire(frame);
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
     if (link_[proxy_party(number)][i]) post(proxy_party(number), i, *state);
   }

@@ -35,7 +35,7 @@ struct SimNode {
   Time frozen_until{};
   Time disk_full_until{};
   bool stopping = false;
-  bool down_for_good = false;  // a fault's restart is pending
+  Duration absence{0};  // of the plugin, once it is stopped
 };
 
 struct SimProxy {

@@ -53,15 +53,14 @@ void World::begin_fault(const Fault& fault) {
        " proxy ", proxy + 1, " for ", fault.duration.count());
   switch (fault.kind) {
     case FaultKind::kCrashNode:
-      crash(who);
-      n.down_for_good = true;
-      return;
+      return crash(who);
     case FaultKind::kFreezeNode:
       n.frozen_until = now_ + fault.duration;
       return;
     case FaultKind::kStopNode:
       if (!n.node || n.stopping) return;
-      n.stopping = n.down_for_good = true;
+      n.stopping = true;
+      n.absence = fault.duration;
       push(Duration{5'000'000}, Kind::kStopPatience, who, 0, n.incarnation);
       return give(who, StopCommand{});
     case FaultKind::kDiskFull:
@@ -159,11 +158,6 @@ void World::end_fault(const Fault& fault) {
   switch (fault.kind) {
     case FaultKind::kCrashNode:
       if (!n.server.up) restart(who);
-      return;
-    case FaultKind::kStopNode:
-      // A stop that is under way comes first.
-      if (n.stopping && n.node) return push(Duration{100'000}, Kind::kRestartNode, who, 0, n.incarnation + 1);
-      if (n.server.up && !n.node) load_plugin(who);
       return;
     case FaultKind::kResetLink:
       if (party < count) return push(latency(), Kind::kLinkUp, party, other, 0);

@@ -286,10 +286,11 @@ Event Node::receive(const NodeName& from, const NodeState& message) {
   view_changed_ |= state.role != message.role || state.epoch != message.epoch ||
                    state.fenced != message.fenced || state.gtid_position != message.gtid_position ||
                    state.read_only != message.read_only;
-  // Whoever hears only this node learns through it that the active master is there.
-  if (state.role != message.role || state.epoch != message.epoch) dirty_ = true;
+  const bool was_confirmed = is_confirmed();
   state = message;
   state.node = from;
+  // Whoever hears only this node learns through it that the active master is there.
+  dirty_ |= is_confirmed() != was_confirmed;
   hear_pause(message);
   if (!message.activation || message.activation->epoch <= known_epoch() ||
       message.activation->node == self() || !is_valid_name(message.activation->node)) {
@@ -532,10 +533,7 @@ NodeState Node::node_state() const {
     state.pause =
         PauseNotice{pause_->switchover, pause_->epoch, std::max(pause_->until - now_, Duration{0})};
   }
-  if (activation_ && linked(activation_->node)) {
-    const auto& active = peers_.at(activation_->node).state;
-    state.confirmed = active.role == Role::kActive && active.epoch == activation_->epoch;
-  }
+  state.confirmed = is_confirmed();
   state.phase = phase_of(state_);
   state.sql_address = config_.sql_address;
   state.fenced = fenced();
@@ -544,6 +542,13 @@ NodeState Node::node_state() const {
   state.server_id = config_.identity.server_id;
   state.server_version = config_.server_version;
   return state;
+}
+
+// Does the active master itself say to this node that it is?
+bool Node::is_confirmed() const {
+  if (!activation_ || !linked(activation_->node)) return false;
+  const auto& active = peers_.at(activation_->node).state;
+  return active.role == Role::kActive && active.epoch == activation_->epoch;
 }
 
 Offer Node::offer() const {

@@ -384,6 +384,7 @@ class Node {
   [[nodiscard]] Epoch known_epoch() const { return durable_.epoch; }
   [[nodiscard]] const NodeName& self() const { return config_.identity.node; }
   [[nodiscard]] NodeState node_state() const;
+  [[nodiscard]] bool is_confirmed() const;
   [[nodiscard]] Offer offer() const;
   [[nodiscard]] Error refusal(const SwitchRequest& request) const;
   [[nodiscard]] std::string proxies_not(bool holding) const;

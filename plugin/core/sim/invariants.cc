@@ -36,7 +36,8 @@ void Invariants::proxy_lost(uint8_t proxy, bool with_memory) {
 }
 
 void Invariants::stored(uint8_t number, const Durable& before, const Durable& after) {
-  (void)before;
+  if (after.intent && after.intent != before.intent)
+    prepared_[after.intent->epoch.value] = after.intent->candidate;
   if (after.epoch.value < disk_epoch_[number])
     violated("I4/1: " + world_.nodes_[number].name + " stores epoch " +
              std::to_string(after.epoch.value) + " over " + std::to_string(disk_epoch_[number]));
@@ -48,6 +49,10 @@ void Invariants::opened_writes(uint8_t number, Epoch epoch) {
   if (!is_new && holder->second != number)
     violated("I1: epoch " + std::to_string(epoch.value) + " is held by " +
              world_.nodes_[holder->second].name + " and " + world_.nodes_[number].name);
+  const auto prepared = prepared_.find(epoch.value);
+  if (prepared != prepared_.end() && prepared->second != world_.nodes_[number].name)
+    violated("I4: " + world_.nodes_[number].name + " opens in epoch " +
+             std::to_string(epoch.value) + ", which was prepared for " + prepared->second);
   // It may have been closed after its handover; it is a new term then.
   if (handover_ && handover_->first == number && epoch.value < handover_->second)
     violated("I8: " + world_.nodes_[number].name + " opens again in epoch " +
@@ -88,6 +93,8 @@ void Invariants::fencing(uint8_t node) {
   for (uint8_t p = 0; p < world_.proxies_.size(); ++p) {
     const auto& proxy = world_.proxies_[p];
     if (!proxy.subscription || proxy.is_orphaned || !proxy.open_at) continue;
+    if (world_.schedule_.faults.empty())  // wherever it is connected
+      violated("pause: " + world_.nodes_[node].name + " does not wait for " + proxy.name);
     if (!world_.link_[world_.proxy_party(p)][node]) continue;
     if (proxy.connected_at[node] >= paused_at_[node]) continue;
     violated("pause: " + world_.nodes_[node].name + " fences while " + proxy.name + " is open");

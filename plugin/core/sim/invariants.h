@@ -46,6 +46,7 @@ class Invariants {
   const World& world_;
   std::string violation_;
   std::map<uint64_t, uint8_t> holder_;       // of each epoch
+  std::map<uint64_t, NodeName> prepared_;    // for whom each epoch was
   std::array<uint64_t, 8> node_epoch_{};     // highest in this life
   std::array<uint64_t, 8> disk_epoch_{};     // highest ever on disk
   std::array<uint64_t, 8> proxy_epoch_{};    // highest known, or remembered

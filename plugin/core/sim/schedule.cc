@@ -25,7 +25,7 @@ Schedule generate(uint64_t seed) {
   s.seed = seed;
   s.nodes = static_cast<uint8_t>(random.one_in(8) ? random.one_in(2) ? 2 : 4 : 3);
   s.proxies = static_cast<uint8_t>(random.one_in(8) ? random.below(5) : 3);
-  s.topology = static_cast<Topology>(0);  // TODO
+  s.topology = static_cast<Topology>(0);
   s.bootstrap = random.one_in(32);
   s.sparse_proxies = random.one_in(6);
   s.asks = static_cast<uint8_t>(random.one_in(6) ? 2 + random.below(2) : 1);
@@ -37,7 +37,7 @@ Schedule generate(uint64_t seed) {
     Fault fault;
     fault.kind = static_cast<FaultKind>(random.below(kFaultKinds));
     const bool is_job = fault.kind >= FaultKind::kFailJob && fault.kind <= FaultKind::kHangJob;
-    const uint64_t span = is_job ? 24 : random.one_in(4) ? 1200 : 300;
+    const uint64_t span = is_job ? 24 : random.one_in(4) ? 500 : 260;
     fault.at = static_cast<uint32_t>(random.below(span));
     fault.who = static_cast<uint8_t>(random.below(64));
     fault.other = static_cast<uint8_t>(random.below(64));

@@ -28,6 +28,7 @@ Config config_of(uint8_t number, uint8_t nodes) {
   config.pause_timeout = Duration{1'000'000};
   config.catch_up_timeout = Duration{1'000'000};
   config.resume_timeout = Duration{1'000'000};
+  config.heartbeat_interval = Duration{700'000};
   config.peer_timeout = Duration{2'000'000};
   config.proxy_lease = Duration{3'000'000};
   return config;
@@ -121,7 +122,10 @@ bool World::step() {
     if (!healed_) fault_before_step();
     if (!invariants_.violation().empty()) return false;
     if (!healed_ && is_answered() && !active_fault_) heal();
-    if (healed_ && is_converged()) return false;
+    if (healed_ && is_converged()) {
+      check_the_end();
+      return false;
+    }
     if (healed_ && now_ - healed_at_ > 60 * kSecond) {
       invariants_.violated("I6/I16: not converged a minute after the faults ended: " +
                            why_not_converged());
@@ -224,7 +228,7 @@ void World::dispatch(const Event& event) {
       proxy.subscription->tick(to_clock(now_));
       settle(event.a);
       announce(event.a);
-      push(500 * kMillisecond, Kind::kProxyTick, event.a, 0, event.incarnation);
+      push(700 * kMillisecond, Kind::kProxyTick, event.a, 0, event.incarnation);
       return;
     }
     case Kind::kClient:
@@ -603,6 +607,7 @@ void World::handler_acts(uint8_t number, uint32_t asked) {
     proxy.open_at = node_number(route->node);
     proxy.is_orphaned = false;
     invariants_.routed(number, *route);
+    proxy.client_pause = Duration{2'000};
     proxy.subscription->opened(route->epoch);
     settle(number);
   }
@@ -638,6 +643,7 @@ void World::ask_next() {
       if (can_bootstrap) give(0, BootstrapCommand{{999}});
     } else if (is_converged()) {
       asked_ = true;
+      for (auto& proxy : proxies_) proxy.client_pause = Duration{2'000};
       note("--- the cluster is at rest");
     }
     if (!asked_) {
@@ -721,6 +727,15 @@ std::string World::why_not_converged() const {
     }
   }
   return {};
+}
+
+void World::check_the_end() {
+  if (!schedule_.faults.empty()) return;
+  for (const auto& request : requests_) {
+    if (request.result != Result::kDone)
+      invariants_.violated("without a fault the answer is " +
+                           std::string(to_string(request.result)) + ": " + request.error);
+  }
 }
 
 // All faults end. What is still under way arrives.

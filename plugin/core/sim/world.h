@@ -53,6 +53,7 @@ struct SimProxy {
   bool enacted = true;
   bool is_orphaned = false;  // the agent died, the proxy goes on as it was
   std::vector<uint64_t> transactions;
+  Duration client_pause{2'000};
 };
 
 // A statement given on a node.
@@ -158,6 +159,7 @@ class World {
   [[nodiscard]] bool is_converged() const;
   [[nodiscard]] std::string why_not_converged() const;
   void heal();
+  void check_the_end();
 
   // --- world_jobs.cc: the model of MariaDB ---
   void start_job(uint8_t node, JobId id, Job job);

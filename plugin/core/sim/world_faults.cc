@@ -8,7 +8,7 @@ namespace active_master::sim {
 namespace {
 
 // A fault that begins long after everything has settled would only make the run longer.
-constexpr uint64_t kPatience = 400;
+constexpr uint64_t kPatience = 120;
 
 bool at_a_step(const Fault& fault) {
   return fault.kind >= FaultKind::kCrashNode;

@@ -237,11 +237,12 @@ void World::apply(uint8_t number) {
 
 // --- clients ----------------------------------------------------------------------------------
 
-// One client per proxy, which writes now and then, wherever its proxy sends it.
+// One client per proxy, which writes wherever its proxy sends it: often when traffic has just been
+// opened, then less and less, because a write that nothing happens around finds nothing.
 void World::client(uint8_t number) {
   auto& proxy = proxies_[number];
-  const Duration pause = asked_ ? Duration{random_.between(2'000, 100'000)} : Duration{20'000};
-  push(pause, Kind::kClient, number, 0, 0);
+  proxy.client_pause = std::min(proxy.client_pause * 3 / 2, Duration{800'000});
+  push(Duration{random_.between(500, proxy.client_pause.count())}, Kind::kClient, number, 0, 0);
   if (!proxy.open_at || is_frozen(proxy_party(number)) || is_cut(proxy_party(number), *proxy.open_at))
     return;
   begin_transaction(*proxy.open_at, number, Duration{random_.between(50, 1'500)});

@@ -7,7 +7,7 @@ set -eu
 packages="
   g++ cmake ninja-build ccache clang-format clang-tidy
   libboost-dev libprotobuf-dev protobuf-compiler libssl-dev libspdlog-dev libcli11-dev
-  nlohmann-json3-dev libgtest-dev libgmock-dev
+  nlohmann-json3-dev libgtest-dev libgmock-dev libbenchmark-dev
   mariadb-server mariadb-client libmariadb-dev libmariadbd-dev mariadb-test mariadb-test-data patch
   haproxy
 "

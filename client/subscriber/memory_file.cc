@@ -23,7 +23,8 @@ std::string failed(const char* step, const std::string& path) {
 bool write_and_sync(const std::string& path, const std::string& text) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return false;
-  const bool is_written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const bool is_written =
+      ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   const bool is_synced = is_written && ::fsync(fd) == 0;
   const int error = errno;
   ::close(fd);
@@ -48,7 +49,8 @@ std::optional<Route> MemoryFile::load(std::string& error) const {
   std::istringstream words(line);
   words >> header >> route.epoch >> route.node >> address >> end;
   const auto parsed = parse_address(address);
-  if (header != kHeader || route.epoch == 0 || !is_valid_name(route.node) || !parsed || end != "end") {
+  if (header != kHeader || route.epoch == 0 || !is_valid_name(route.node) || !parsed ||
+      end != "end") {
     error = path_ + " is damaged: remove it when every node of the cluster is connected";
     return std::nullopt;
   }

@@ -37,7 +37,8 @@ TEST_F(MemoryFileTest, SaysWhenItIsDamagedOrCantBeWritten) {
   std::ofstream(path) << "active_master_proxy 7 node2 10.0.0.2:33";
   EXPECT_FALSE(MemoryFile(path).load(error));
   EXPECT_THAT(error, HasSubstr("is damaged"));
-  EXPECT_THAT(MemoryFile(directory + "/none/file").store({1, "n", {"h", 1}}), HasSubstr("can't write"));
+  EXPECT_THAT(MemoryFile(directory + "/none/file").store({1, "n", {"h", 1}}),
+              HasSubstr("can't write"));
 }
 
 TEST_F(MemoryFileTest, KeepsNothingWithoutAPath) {

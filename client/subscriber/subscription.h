@@ -138,7 +138,7 @@ class Subscription {
   void settle();
 
   struct Node {
-    bool heard = false;         // ever: what it knew then is in highest_
+    bool heard = false;  // ever: what it knew then is in highest_
     // In which it says that it is active, or that it hears the node say so that is; while linked.
     uint64_t active_epoch = 0;
   };

@@ -119,8 +119,8 @@ struct Decline {
   std::string error;
 };
 
-using NodeMessage = std::variant<NodeState, SwitchRequest, CancelRequest, CheckRequest, CheckReply,
-                                 Probe, ProbeReply, Offer, GrantRequest, Decline, SwitchoverReport,
-                                 ProxyNews>;
+using NodeMessage =
+    std::variant<NodeState, SwitchRequest, CancelRequest, CheckRequest, CheckReply, Probe,
+                 ProbeReply, Offer, GrantRequest, Decline, SwitchoverReport, ProxyNews>;
 
 }  // namespace active_master

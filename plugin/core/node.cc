@@ -378,10 +378,10 @@ Event Node::receive(const NodeName&, const Decline& message) {
 Event Node::receive(const NodeName& from, const SwitchoverReport& message) {
   if (operation_ && operation_->report->id == message.id)
     return Event::kNone;  // nobody knows better
-  const bool is_known = std::ranges::find(history_, message.id, &SwitchoverReport::id) !=
-                        history_.end();
-  const bool is_for_all = !message.check_only && (message.result == Result::kDone ||
-                                                  message.result == Result::kAborted);
+  const bool is_known =
+      std::ranges::find(history_, message.id, &SwitchoverReport::id) != history_.end();
+  const bool is_for_all = !message.check_only &&
+                          (message.result == Result::kDone || message.result == Result::kAborted);
   if (is_for_all && !is_known) {  // to those that the director does not reach
     for (const auto& [name, peer] : peers_) {
       if (peer.link_up && name != from && name != message.from) send(name, message);

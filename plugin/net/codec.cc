@@ -288,9 +288,9 @@ std::optional<ProxyState> take(const protocol::ProxyState& from) {
       from.driver().size() > kMaxNameLength) {
     return std::nullopt;
   }
-  return ProxyState{from.proxy(),  from.holding(),    {from.switchover_id()}, {from.epoch()},
-                    from.node(),   from.driver(),     from.last_error(),      from.incarnation(),
-                    from.sequence()};
+  return ProxyState{from.proxy(),      from.holding(),     {from.switchover_id()},
+                    {from.epoch()},    from.node(),        from.driver(),
+                    from.last_error(), from.incarnation(), from.sequence()};
 }
 
 std::optional<NodeMessage> take(const protocol::ProxyNews& from) {

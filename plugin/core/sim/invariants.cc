@@ -64,8 +64,7 @@ void Invariants::opened_writes(uint8_t number, Epoch epoch) {
 
 void Invariants::committed(uint8_t server, Epoch epoch) {
   const auto& name = world_.nodes_[server].name;
-  if (handover_)
-    violated("handover: " + name + " takes a client's write after the handover row");
+  if (handover_) violated("handover: " + name + " takes a client's write after the handover row");
   if (epoch.value < last_client_epoch_)
     violated("I3: " + name + " takes a write in epoch " + std::to_string(epoch.value) +
              " after one in " + std::to_string(last_client_epoch_));

@@ -45,12 +45,12 @@ class Invariants {
  private:
   const World& world_;
   std::string violation_;
-  std::map<uint64_t, uint8_t> holder_;       // of each epoch
-  std::map<uint64_t, NodeName> prepared_;    // for whom each epoch was
-  std::array<uint64_t, 8> node_epoch_{};     // highest in this life
-  std::array<uint64_t, 8> disk_epoch_{};     // highest ever on disk
-  std::array<uint64_t, 8> proxy_epoch_{};    // highest known, or remembered
-  std::array<Time, 8> paused_at_{};          // by node
+  std::map<uint64_t, uint8_t> holder_;                    // of each epoch
+  std::map<uint64_t, NodeName> prepared_;                 // for whom each epoch was
+  std::array<uint64_t, 8> node_epoch_{};                  // highest in this life
+  std::array<uint64_t, 8> disk_epoch_{};                  // highest ever on disk
+  std::array<uint64_t, 8> proxy_epoch_{};                 // highest known, or remembered
+  std::array<Time, 8> paused_at_{};                       // by node
   std::optional<std::pair<uint8_t, uint64_t>> handover_;  // by whom, of its epoch; nothing after it
   uint64_t last_client_epoch_ = 0;
 };

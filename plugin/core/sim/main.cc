@@ -52,7 +52,8 @@ int main(int argc, char** argv) {
   bool soak = false, unfired = false;
   unsigned threads = std::max(1U, std::thread::hardware_concurrency());
   std::string mutant_name;
-  CLI::App app{"Plays random schedules of the protocol and checks its invariants after every step."};
+  CLI::App app{
+      "Plays random schedules of the protocol and checks its invariants after every step."};
   app.add_option("--schedules", schedules, "How many (default 100000)");
   app.add_option("--seed", seed, "The first seed (default: a random one, printed)");
   app.add_option("--replay", replay, "Plays the schedule of this seed and prints its trace");

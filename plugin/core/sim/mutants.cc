@@ -115,9 +115,8 @@ const std::vector<Mutant>& mutants() {
     add(without("ignores_the_new_active_master", 219));
     add(without("ignores_that_the_offer_was_taken_back", 411));
     add(without("does_not_try_again", 601));
-    add(changed("reports_success_at_the_grant", 217, [](Rule& r) {
-      r.action = Mutations::report_done;
-    }));
+    add(changed("reports_success_at_the_grant", 217,
+                [](Rule& r) { r.action = Mutations::report_done; }));
     add(lying("forgets_the_grant_at_restart", &Mutant::forgets_grant));
     add(lying("disk_that_lies", &Mutant::disk_lies));
     add(lying("fence_that_leaks", &Mutant::fence_lies));

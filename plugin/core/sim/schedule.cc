@@ -8,13 +8,13 @@ namespace active_master::sim {
 
 const char* to_string(FaultKind kind) {
   static constexpr std::array<const char*, kFaultKinds> kNames{
-      "drop message",       "duplicate message", "delay message",  "fail job",
-      "fail job after effect", "slow job",       "hang job",       "crash node",
-      "freeze node",        "stop node",         "disk full",      "cut one way",
-      "cut both ways",      "reset link",        "crash proxy",    "wipe proxy",
-      "freeze proxy",       "hang proxy",        "cancel",         "ask again",
-      "ask elsewhere",      "check only",        "reconfigure",    "long transaction",
-      "privileged write",   "stop replication",  "lag",            "errant transaction",
+      "drop message",          "duplicate message", "delay message", "fail job",
+      "fail job after effect", "slow job",          "hang job",      "crash node",
+      "freeze node",           "stop node",         "disk full",     "cut one way",
+      "cut both ways",         "reset link",        "crash proxy",   "wipe proxy",
+      "freeze proxy",          "hang proxy",        "cancel",        "ask again",
+      "ask elsewhere",         "check only",        "reconfigure",   "long transaction",
+      "privileged write",      "stop replication",  "lag",           "errant transaction",
       "make writable"};
   return kNames.at(static_cast<size_t>(kind));
 }

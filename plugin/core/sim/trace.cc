@@ -72,9 +72,9 @@ std::string describe(const ProxyState& m) {
 
 const char* name_of(const Job& job) {
   static constexpr std::array<const char*, std::variant_size_v<Job>> kNames{
-      "persist",         "check local", "check candidate", "read position",
+      "persist",           "check local", "check candidate", "read position",
       "wait for position", "drain",       "fence",           "handover",
-      "catch up",        "open writes", "stand down",      "record activation"};
+      "catch up",          "open writes", "stand down",      "record activation"};
   return kNames.at(job.index());
 }
 

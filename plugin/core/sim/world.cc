@@ -81,8 +81,8 @@ void World::build() {
     invariants_.stored(i, n.disk, n.disk);
     const bool is_lonely_first = schedule_.topology == Topology::kLines && i == 0;
     for (uint8_t j = 0; j < count; ++j) {
-      const bool replicates = schedule_.topology == Topology::kMesh ||
-                              (i == 0 ? j == 1 && !is_lonely_first : j == 0);
+      const bool replicates =
+          schedule_.topology == Topology::kMesh || (i == 0 ? j == 1 && !is_lonely_first : j == 0);
       if (i != j && replicates) n.server.sources |= static_cast<uint8_t>(1U << j);
     }
   }
@@ -102,9 +102,8 @@ void World::build() {
 void World::push(Duration after, Kind kind, uint8_t a, uint8_t b, uint32_t incarnation,
                  uint64_t value) {
   heap_.push_back({now_ + after, ++order_, kind, a, b, incarnation, value});
-  std::push_heap(heap_.begin(), heap_.end(), [](const Event& x, const Event& y) {
-    return later(x, y);
-  });
+  std::push_heap(heap_.begin(), heap_.end(),
+                 [](const Event& x, const Event& y) { return later(x, y); });
 }
 
 bool World::is_frozen(uint8_t party) const {
@@ -154,9 +153,8 @@ bool World::step() {
     give(*ticks, Tick{});
     return true;
   }
-  std::pop_heap(heap_.begin(), heap_.end(), [](const Event& x, const Event& y) {
-    return later(x, y);
-  });
+  std::pop_heap(heap_.begin(), heap_.end(),
+                [](const Event& x, const Event& y) { return later(x, y); });
   const Event event = heap_.back();
   heap_.pop_back();
   dispatch(event);
@@ -625,8 +623,8 @@ void World::ask(uint8_t number, uint8_t target, bool check_only) {
   request.target = target;
   request.check_only = check_only;
   request.asked_at = now_;
-  request.deadline = now_ + n.config.switchover_timeout + n.config.resume_timeout +
-                     Duration{2'000'000} + kSecond;
+  request.deadline =
+      now_ + n.config.switchover_timeout + n.config.resume_timeout + Duration{2'000'000} + kSecond;
   requests_.push_back(request);
   note(n.name, " is asked for ", nodes_[target].name, check_only ? " (check)" : "", ": ",
        request.id.value);
@@ -638,8 +636,8 @@ void World::ask(uint8_t number, uint8_t target, bool check_only) {
 void World::ask_next() {
   if (!asked_) {
     if (!active_server()) {
-      const bool can_bootstrap = schedule_.bootstrap && nodes_[0].node &&
-                                 nodes_[0].node->state() == State::kNew;
+      const bool can_bootstrap =
+          schedule_.bootstrap && nodes_[0].node && nodes_[0].node->state() == State::kNew;
       if (can_bootstrap) give(0, BootstrapCommand{{999}});
     } else if (is_converged()) {
       asked_ = true;
@@ -765,9 +763,8 @@ void World::heal() {
         event.kind != Kind::kClient && event.kind != Kind::kAsk)
       event.at = now_ + Duration{random_.between(100, 10'000)};
   }
-  std::make_heap(heap_.begin(), heap_.end(), [](const Event& x, const Event& y) {
-    return later(x, y);
-  });
+  std::make_heap(heap_.begin(), heap_.end(),
+                 [](const Event& x, const Event& y) { return later(x, y); });
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i].node) dial_all(i);
   }

@@ -187,9 +187,7 @@ class World {
   void write_note(const std::string& text);
 
   [[nodiscard]] bool is_frozen(uint8_t party) const;
-  [[nodiscard]] bool is_cut(uint8_t from, uint8_t to) const {
-    return now_ < cut_until_[from][to];
-  }
+  [[nodiscard]] bool is_cut(uint8_t from, uint8_t to) const { return now_ < cut_until_[from][to]; }
   [[nodiscard]] uint8_t proxy_party(uint8_t proxy) const {
     return static_cast<uint8_t>(nodes_.size() + proxy);
   }

@@ -172,7 +172,8 @@ void World::end_fault(const Fault& fault) {
     case FaultKind::kReconfigure: {
       if (other == who) return;
       const auto name = nodes_[other].name;
-      if (std::ranges::any_of(n.config.peers, [&](const auto& p) { return p.name == name; })) return;
+      if (std::ranges::any_of(n.config.peers, [&](const auto& p) { return p.name == name; }))
+        return;
       n.config.peers.push_back({name, {name, 33307}});
       give(who, Reconfigured{n.config});
       return push(latency(), Kind::kLinkUp, who, other, 0);

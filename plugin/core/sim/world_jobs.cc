@@ -133,8 +133,11 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
   }
   if (std::holds_alternative<CheckCandidateJob>(job)) {
     const bool is_fit = server.replicating && !server.errant && server.sources != 0;
-    done.rows.push_back({n.name, "candidate", is_fit ? Verdict::kOk : Verdict::kFailed,
-                         is_fit ? "" : "not fit", {}});
+    done.rows.push_back({n.name,
+                         "candidate",
+                         is_fit ? Verdict::kOk : Verdict::kFailed,
+                         is_fit ? "" : "not fit",
+                         {}});
     return {};
   }
   if (std::holds_alternative<ReadPositionJob>(job)) {
@@ -243,7 +246,8 @@ void World::client(uint8_t number) {
   auto& proxy = proxies_[number];
   proxy.client_pause = std::min(proxy.client_pause * 3 / 2, Duration{800'000});
   push(Duration{random_.between(500, proxy.client_pause.count())}, Kind::kClient, number, 0, 0);
-  if (!proxy.open_at || is_frozen(proxy_party(number)) || is_cut(proxy_party(number), *proxy.open_at))
+  if (!proxy.open_at || is_frozen(proxy_party(number)) ||
+      is_cut(proxy_party(number), *proxy.open_at))
     return;
   begin_transaction(*proxy.open_at, number, Duration{random_.between(50, 1'500)});
 }

@@ -69,7 +69,7 @@ class Subscription {
     std::string driver;                                      // "gate", "haproxy", ...
     std::vector<std::string> nodes;                          // all of the cluster
     Clock::duration startup_wait = std::chrono::seconds(3);  // for nodes that aren't heard at start
-    std::optional<Route> remembered;                         // from its last run
+    std::optional<Route> remembered = std::nullopt;          // from its last run
     uint64_t incarnation = 0;                                // higher than that of its last run
   };
 
@@ -167,5 +167,18 @@ class Subscription {
   std::vector<Action> actions_;
   std::vector<const Rule*> fired_;
 };
+
+// What a state does not react to, on purpose.
+struct Ignored {
+  State in;
+  std::string_view what;
+  std::string_view why;
+};
+[[nodiscard]] std::span<const Ignored> ignored();
+
+// For docs/protocol.md.
+[[nodiscard]] std::string rules_as_markdown();
+[[nodiscard]] std::string ignored_as_markdown();
+[[nodiscard]] std::string rules_as_mermaid();
 
 }  // namespace active_master::client

@@ -31,9 +31,7 @@ struct NodeState {
   std::string gtid_position;
   uint32_t server_id = 0;
   std::string server_version;
-  bool confirmed = false;         // the active node says so to the sender
-  std::vector<uint32_t> sources;  // server_ids that this server replicates from
-  std::string follow_error;
+  bool confirmed = false;  // the active node says so to the sender
 };
 
 struct ProxyState {

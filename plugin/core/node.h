@@ -459,7 +459,4 @@ class Node {
   std::vector<Action> actions_;
 };
 
-// The table of rules as docs/protocol.md shows it.
-[[nodiscard]] std::string rules_as_markdown();
-
 }  // namespace active_master

@@ -667,22 +667,4 @@ bool Node::fire(Event event) {
   return false;
 }
 
-std::string rules_as_markdown() {
-  std::string text =
-      "| rule | state | on | when | then | next state | why |\n"
-      "| --- | --- | --- | --- | --- | --- | --- |\n";
-  for (const auto& rule : kRules) {
-    std::string from;
-    for (int i = 0; i < kStateCount; ++i) {
-      const auto state = static_cast<State>(i);
-      if (rule.from.contains(state))
-        from += (from.empty() ? "" : ", ") + std::string(to_string(state));
-    }
-    text += "| " + std::to_string(rule.number) + " | " + from + " | " + to_string(rule.on) + " | " +
-            rule.when + " | " + rule.then + " | " + (rule.stays ? "(same)" : to_string(rule.to)) +
-            " | " + rule.reason + " |\n";
-  }
-  return text;
-}
-
 }  // namespace active_master

@@ -11,7 +11,6 @@ using protocol::Frame;
 
 constexpr size_t kMaxText = 4096;  // GTID sets with many domains are the longest honest texts
 constexpr int kMaxRows = 256;
-constexpr int kMaxSources = 64;
 
 uint32_t to_ms(Duration d) {
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
@@ -23,6 +22,10 @@ Duration from_ms(uint32_t ms) {
 
 bool is_name_or_empty(const std::string& name) {
   return name.empty() || is_valid_name(name);
+}
+// An epoch that a cluster reaches in its life; beyond it the next one must not wrap around.
+bool is_epoch(uint64_t epoch) {
+  return epoch <= UINT64_MAX / 4;
 }
 bool is_text(const std::string& text) {
   return text.size() <= kMaxText;
@@ -130,8 +133,6 @@ void put(const NodeState& from, Frame& frame) {
   to.set_server_id(from.server_id);
   to.set_server_version(from.server_version);
   to.set_confirmed(from.confirmed);
-  for (const auto id : from.sources) to.add_sources(id);
-  to.set_follow_error(from.follow_error);
 }
 
 void put(const ProxyNews& from, Frame& frame) {
@@ -250,7 +251,8 @@ std::optional<NodeMessage> take(const protocol::NodeState& from) {
   const auto phase = by_name(from.phase(), Phase::kDone);
   if (!role || !phase || !is_name_or_empty(from.node()) || !is_address(from.sql_address()) ||
       !is_text(from.gtid_position()) || !is_text(from.server_version()) ||
-      !is_text(from.follow_error()) || from.sources_size() > kMaxSources) {
+      !is_epoch(from.epoch()) || (from.has_activation() && !is_epoch(from.activation().epoch())) ||
+      (from.has_pause() && !is_epoch(from.pause().epoch()))) {
     return std::nullopt;
   }
   to.node = from.node();
@@ -278,8 +280,6 @@ std::optional<NodeMessage> take(const protocol::NodeState& from) {
   to.server_id = from.server_id();
   to.server_version = from.server_version();
   to.confirmed = from.confirmed();
-  to.sources.assign(from.sources().begin(), from.sources().end());
-  to.follow_error = from.follow_error();
   return to;
 }
 
@@ -342,7 +342,8 @@ std::optional<NodeMessage> take(const protocol::ProbeReply& from) {
 }
 
 std::optional<NodeMessage> take(const protocol::Offer& from) {
-  if (!is_valid_name(from.candidate()) || !is_text(from.gtid())) return std::nullopt;
+  if (!is_valid_name(from.candidate()) || !is_text(from.gtid()) || !is_epoch(from.epoch()))
+    return std::nullopt;
   return Offer{{from.switchover_id()}, {from.epoch()},
                from.candidate(),       from.gtid(),
                from.granted(),         from_ms(from.remaining_ms())};

@@ -25,7 +25,6 @@ Schedule generate(uint64_t seed) {
   s.seed = seed;
   s.nodes = static_cast<uint8_t>(random.one_in(8) ? random.one_in(2) ? 2 : 4 : 3);
   s.proxies = static_cast<uint8_t>(random.one_in(8) ? random.below(5) : 3);
-  s.topology = static_cast<Topology>(0);
   s.bootstrap = random.one_in(32);
   s.sparse_proxies = random.one_in(6);
   s.asks = static_cast<uint8_t>(random.one_in(6) ? 2 + random.below(2) : 1);
@@ -51,10 +50,8 @@ Schedule generate(uint64_t seed) {
 }
 
 std::string to_string(const Schedule& s) {
-  static constexpr std::array<const char*, 3> kTopologies{"mesh", "star", "lines"};
   std::string text = "seed " + std::to_string(s.seed) + ": " + std::to_string(s.nodes) +
-                     " nodes (" + kTopologies.at(static_cast<size_t>(s.topology)) + "), " +
-                     std::to_string(s.proxies) + " proxies" +
+                     " nodes, " + std::to_string(s.proxies) + " proxies" +
                      (s.sparse_proxies ? " at one node each" : "") +
                      (s.bootstrap ? ", with bootstrap" : "") + ", " + std::to_string(s.asks) +
                      " switchover(s), asked at n" + std::to_string(s.asked_at + 1) + " for n" +

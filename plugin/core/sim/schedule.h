@@ -57,17 +57,10 @@ struct Fault {
   Duration duration{0};
 };
 
-enum class Topology : uint8_t {
-  kMesh,  // every node replicates from every other
-  kStar,  // every node replicates from the first active master, which replicates from the second
-  kLines  // as kStar, but the first active master replicates from nobody
-};
-
 struct Schedule {
   uint64_t seed = 0;
   uint8_t nodes = 3;
   uint8_t proxies = 3;
-  Topology topology = Topology::kMesh;
   bool bootstrap = false;       // begin before the bootstrap; else a cluster that ran for long
   bool sparse_proxies = false;  // each proxy is connected to one node only
   uint8_t asks = 1;             // switchovers one after the other

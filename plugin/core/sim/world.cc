@@ -79,12 +79,8 @@ void World::build() {
       n.disk.active_address = "n1:3306";
     }
     invariants_.stored(i, n.disk, n.disk);
-    const bool is_lonely_first = schedule_.topology == Topology::kLines && i == 0;
-    for (uint8_t j = 0; j < count; ++j) {
-      const bool replicates =
-          schedule_.topology == Topology::kMesh || (i == 0 ? j == 1 && !is_lonely_first : j == 0);
-      if (i != j && replicates) n.server.sources |= static_cast<uint8_t>(1U << j);
-    }
+    // Every server replicates from every other.
+    n.server.sources = static_cast<uint8_t>(((1U << count) - 1) & ~(1U << i));
   }
   proxies_.resize(schedule_.proxies);
   for (uint8_t p = 0; p < schedule_.proxies; ++p) {
@@ -720,8 +716,7 @@ std::string World::why_not_converged() const {
         return "a statement has no answer";
     }
     for (const auto& n : nodes_) {
-      if (n.server.applied < history_.size() && n.server.sources != 0)
-        return n.name + " does not follow";
+      if (n.server.applied < history_.size()) return n.name + " does not follow";
     }
   }
   return {};

@@ -7,7 +7,7 @@ set -eu
 packages="
   g++ cmake ninja-build ccache clang-format clang-tidy clang libclang-rt-14-dev
   libboost-dev libprotobuf-dev protobuf-compiler libssl-dev libspdlog-dev libcli11-dev
-  nlohmann-json3-dev libgtest-dev libgmock-dev libsqlite3-dev libpcre2-dev
+  nlohmann-json3-dev libgtest-dev libgmock-dev libbenchmark-dev libsqlite3-dev libpcre2-dev
   mariadb-server mariadb-client libmariadb-dev libmariadbd-dev mariadb-test mariadb-test-data patch
   haproxy python3
 "

@@ -6,10 +6,11 @@
 set -uo pipefail
 cd "$(dirname "$0")" || exit
 
-groups=(unit mtr e2e)
+groups=(unit simulator mtr e2e)
 on_request=(sanitizers fuzz tidy)  # they take long and run with the same result on every machine
 declare -A about=(
-  [unit]="formatting, and every unit test and simulation (ctest)"
+  [unit]="formatting, and every unit test (ctest)"
+  [simulator]="the protocol through a million simulated schedules of crashes, losses and delays"
   [mtr]="the plugin in a real server, as SQL sees it (mysql-test-run)"
   [e2e]="real clusters and proxies: switchovers under load, and faults (lab)"
   [sanitizers]="the unit tests with GCC's address, undefined behaviour and thread sanitizers"
@@ -19,6 +20,7 @@ declare -A about=(
 # The lines in which each group's runners sum up.
 declare -A summary=(
   [unit]='tests passed.* out of'
+  [simulator]='^Simulator  '
   [mtr]='All [0-9]+ tests were successful|Failed [0-9]+/[0-9]+ tests'
   [e2e]='^(Load|Switchovers|Result|SKIPPED)  |[0-9]+ passed, [0-9]+ failed'
   [sanitizers]='tests passed.* out of'
@@ -35,6 +37,15 @@ group_unit() {
   local failed=0
   ./format.sh --check || failed=1
   { build release && ctest --preset release; } || failed=1
+  return "$failed"
+}
+
+# The fixed seeds are the same everywhere; the random one, which is printed, finds what they don't.
+group_simulator() {
+  local simulator=build/release/plugin/simulator failed=0
+  build release simulator || return
+  $simulator --seed 1 --schedules 750000 || failed=1
+  $simulator --schedules 250000 || failed=1
   return "$failed"
 }
 

@@ -186,6 +186,8 @@ void add_options(CLI::App& app, Options& options) {
                "A node that is silent for so long is dialled again, ms");
   add_duration(app, "--startup-wait", subscriber.startup_wait, 0,
                "For nodes that don't answer at start, ms");
+  app.add_option("--state-file", subscriber.state_file,
+                 "Keeps the highest epoch seen over restarts (default: none)");
   app.add_option_function<std::string>(
          "--log-level",
          [&options](const std::string& text) { options.log_level = spdlog::level::from_str(text); })

@@ -12,6 +12,7 @@
 
 #include "client/protocol/dialler.h"
 #include "client/protocol/frame.h"
+#include "client/subscriber/memory_file.h"
 #include "client/subscriber/traffic_gate.h"
 
 namespace active_master::client {
@@ -39,7 +40,7 @@ class Link {
     virtual ~Owner() = default;
     virtual protocol::Self self() const = 0;
     virtual const protocol::CredentialFiles& credentials() const = 0;
-    virtual Frame proxy_state() const = 0;
+    virtual Frame proxy_state() = 0;
     virtual void linked(const Link& link) = 0;
     virtual void unlinked(const Link& link, const std::string& why) = 0;
     // False: it makes no sense.
@@ -130,8 +131,9 @@ class Subscriber::Impl : public Link::Owner {
   Impl(Options options, Handler& handler)
       : options_(std::move(options)),
         handler_(handler),
-        subscription_(
-            {options_.name, options_.driver, names(options_.nodes), options_.startup_wait}),
+        memory_(options_.state_file),
+        subscription_({options_.name, options_.driver, names(options_.nodes), options_.startup_wait,
+                       remembered(), incarnation()}),
         beat_(io_) {
     for (const auto& node : options_.nodes) {
       links_.push_back(std::make_unique<Link>(io_, node, options_.peer_timeout, *this));
@@ -175,14 +177,35 @@ class Subscriber::Impl : public Link::Owner {
     return result;
   }
 
+  std::optional<Route> remembered() const {
+    std::string error;
+    auto route = memory_.load(error);
+    if (!error.empty())
+      spdlog::error("cluster={} proxy={} error=\"{}\"", options_.cluster, options_.name, error);
+    return route;
+  }
+
+  // Orders this run after the earlier ones of this proxy, nothing else.
+  static uint64_t incarnation() {
+    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
+                                     std::chrono::system_clock::now().time_since_epoch())
+                                     .count());
+  }
+
+  // Traffic doesn't stop because a disk is full: the nodes themselves are fenced.
+  void remember(const Route& route) const {
+    if (const auto error = memory_.store(route); !error.empty())
+      spdlog::error("cluster={} proxy={} error=\"{}\"", options_.cluster, options_.name, error);
+  }
+
   protocol::Self self() const override {
     return {options_.cluster, options_.name, protocol::PEER_KIND_PROXY, kSoftwareVersion};
   }
   const protocol::CredentialFiles& credentials() const override { return options_.credentials; }
 
-  Frame proxy_state() const override {
+  Frame proxy_state() override {
     Frame frame;
-    *frame.mutable_proxy_state() = subscription_.proxy_state();
+    *frame.mutable_proxy_state() = subscription_.announcement();
     return frame;
   }
 
@@ -227,6 +250,8 @@ class Subscriber::Impl : public Link::Owner {
         ask([&] { handler_.hold(*hold); });
       } else if (const auto* route = std::get_if<Route>(&action)) {
         ask([&] { handler_.open(*route); });
+      } else if (const auto* known = std::get_if<Remember>(&action)) {
+        remember(known->route);
       } else {
         announce();
       }
@@ -272,6 +297,7 @@ class Subscriber::Impl : public Link::Owner {
 
   const Options options_;
   Handler& handler_;
+  const MemoryFile memory_;
   Subscription subscription_;
   asio::io_context io_{1};  // before what lives on it
   asio::steady_timer beat_;

@@ -48,6 +48,7 @@ class Subscriber {
     std::chrono::milliseconds peer_timeout{
         5000};  // a link without any message for so long is dropped
     std::chrono::milliseconds startup_wait{3000};  // see Subscription
+    std::string state_file = {};  // keeps the highest activation over restarts; empty: none
   };
 
   struct Snapshot {

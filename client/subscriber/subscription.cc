@@ -23,7 +23,7 @@ std::span<const Subscription::Rule> Subscription::rules() {
       Rule{1, kStarting, &S::is_paused, "a pause is on", kHolding, &S::hold, "hold",
            "joined in mid-switchover: the director waits for this proxy, too"},
       Rule{2, kStarting, &S::is_routable, "active master certain", kOpening, &S::open, "open",
-           "every node was heard (or had its time), and the one active in the highest epoch says so itself"},
+           "every node was heard (or had its time), and the one active in the highest epoch says so itself, here or to a node that does"},
       Rule{3, kStarting, &S::is_start_over, "every node heard, or startup_wait over", kClosed, nullptr, "",
            "nobody is active for certain: no traffic is better than traffic to a wrong node"},
       Rule{4, kClosed, &S::is_paused, "a pause is on", kHolding, &S::hold, "hold",
@@ -57,6 +57,7 @@ std::span<const Subscription::Rule> Subscription::rules() {
 
 Subscription::Subscription(Options options) : options_(std::move(options)) {
   for (const auto& node : options_.nodes) nodes_[node];
+  highest_ = options_.remembered;
   announced_ = proxy_state().SerializeAsString();
 }
 
@@ -77,7 +78,9 @@ bool Subscription::heard(const protocol::NodeState& state, Clock::time_point now
   node->second.heard = true;
   if (const auto own = parse_address(state.sql_address())) node->second.sql_address = own;
   node->second.active_epoch =
-      about_itself && state.role() == protocol::ROLE_ACTIVE ? activation.epoch() : 0;
+      (about_itself && state.role() == protocol::ROLE_ACTIVE) || state.confirmed()
+          ? activation.epoch()
+          : 0;
   if (state.has_activation()) {
     learn({activation.epoch(), activation.node(), *address}, about_itself);
   }
@@ -128,6 +131,7 @@ void Subscription::learn(const Route& activation, bool from_itself) {
   if (!highest_ || activation.epoch > highest_->epoch) {
     highest_ = activation;
     rival_.clear();
+    actions_.emplace_back(Remember{activation});
   } else if (activation.epoch == highest_->epoch) {
     if (activation.node != highest_->node) {
       rival_ = activation.node;
@@ -168,9 +172,9 @@ bool Subscription::is_start_over() const {
 
 // After a restart only the node itself knows whether it still is what the others remember.
 bool Subscription::is_certain() const {
-  if (!highest_) return false;
-  const auto node = nodes_.find(highest_->node);
-  return node != nodes_.end() && node->second.active_epoch == highest_->epoch;
+  return highest_ && std::ranges::any_of(nodes_, [this](const auto& node) {
+           return node.second.active_epoch == highest_->epoch;
+         });
 }
 
 // --- Actions
@@ -243,6 +247,13 @@ std::vector<NamedAddress> Subscription::servers() const {
     if (node.sql_address) result.push_back({name, *node.sql_address});
   }
   return result;
+}
+
+protocol::ProxyState Subscription::announcement() {
+  auto state = proxy_state();
+  state.set_incarnation(options_.incarnation);
+  state.set_sequence(++sequence_);
+  return state;
 }
 
 std::string Subscription::last_error() const {

@@ -43,7 +43,13 @@ struct Route {
 // The ProxyState has changed: all nodes are to hear it.
 struct Announce {};
 
-using Action = std::variant<Hold, Route, Announce>;
+// The highest activation known, to be durable before what comes after it is carried out: a proxy
+// that restarts never acts on a lower one.
+struct Remember {
+  Route route;
+};
+
+using Action = std::variant<Hold, Route, Announce, Remember>;
 
 enum class State : uint8_t {
   kStarting,  // closed; the cluster is being asked
@@ -63,6 +69,8 @@ class Subscription {
     std::string driver;                                      // "gate", "haproxy", ...
     std::vector<std::string> nodes;                          // all of the cluster
     Clock::duration startup_wait = std::chrono::seconds(3);  // for nodes that aren't heard at start
+    std::optional<Route> remembered = std::nullopt;          // from its last run
+    uint64_t incarnation = 0;                                // higher than that of its last run
   };
 
   struct Rule {
@@ -100,6 +108,8 @@ class Subscription {
   [[nodiscard]] std::vector<const Rule*> take_fired();
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] protocol::ProxyState proxy_state() const;
+  // The same as the next message to all nodes.
+  [[nodiscard]] protocol::ProxyState announcement();
   // Two nodes claim the highest epoch known.
   [[nodiscard]] bool has_conflict() const { return !rival_.empty(); }
   [[nodiscard]] const std::optional<Route>& highest() const { return highest_; }
@@ -130,8 +140,9 @@ class Subscription {
   void settle();
 
   struct Node {
-    bool heard = false;         // ever: what it knew then is in highest_
-    uint64_t active_epoch = 0;  // in which it says itself that it is active, while it is linked
+    bool heard = false;  // ever: what it knew then is in highest_
+    // In which it says that it is active, or that it hears the node say so that is; while linked.
+    uint64_t active_epoch = 0;
     std::optional<Address> sql_address;
   };
 
@@ -155,8 +166,22 @@ class Subscription {
   std::string failure_;  // until it has done something
 
   std::string announced_;  // the ProxyState as last announced
+  uint64_t sequence_ = 0;
   std::vector<Action> actions_;
   std::vector<const Rule*> fired_;
 };
+
+// What a state does not react to, on purpose.
+struct Ignored {
+  State in;
+  std::string_view what;
+  std::string_view why;
+};
+[[nodiscard]] std::span<const Ignored> ignored();
+
+// For docs/protocol.md.
+[[nodiscard]] std::string rules_as_markdown();
+[[nodiscard]] std::string ignored_as_markdown();
+[[nodiscard]] std::string rules_as_mermaid();
 
 }  // namespace active_master::client

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <set>
 
 namespace active_master::client {
@@ -59,7 +60,7 @@ class SubscriptionTest : public testing::Test {
       } else if (const auto* route = std::get_if<Route>(&action)) {
         texts.push_back("open " + std::to_string(route->epoch) + " " + route->node + " " +
                         route->sql_address.to_string());
-      } else {
+      } else if (std::holds_alternative<Announce>(action)) {
         ++announcements;
       }
     }
@@ -398,6 +399,69 @@ TEST(SubscriptionRules, AreNumberedGroupedByStateAndExplained) {
   }
   done.insert(current);
   EXPECT_EQ(done.size(), 6) << "every state can be left";
+}
+
+TEST(SubscriptionRules, TakeEverythingInEveryStateOrIgnoreItForAReason) {
+  const std::pair<std::string_view, std::vector<std::string_view>> kinds[] = {
+      {"a pause", {"a pause is on", "a newer pause is on"}},
+      {"an activation",
+       {"active master certain", "a newer route is known",
+        "activated at the pause's epoch or above"}},
+      {"the handler holds", {"the handler holds"}},
+      {"the handler has opened", {"the handler has opened"}},
+  };
+  for (const auto state : {kStarting, kClosed, kOpening, kOpen, kHolding, kHeld}) {
+    for (const auto& [kind, conditions] : kinds) {
+      bool taken = false;
+      for (const auto& rule : Subscription::rules())
+        taken |= rule.from == state && std::ranges::count(conditions, rule.condition) > 0;
+      const auto times = std::ranges::count_if(
+          ignored(), [&](const Ignored& i) { return i.in == state && i.what == kind; });
+      EXPECT_EQ(times, taken ? 0 : 1) << kind << " in " << to_string(state);
+    }
+  }
+}
+
+// A proxy that was active in epoch 7 restarts, and hears old news first.
+TEST(SubscriptionMemory, NeverOpensToALowerEpochThanBeforeTheRestart) {
+  const Clock::time_point now{seconds(1000)};
+  Subscription subscription{
+      {"proxy1", "test", {"a", "b"}, seconds(3), Route{7, "b", {"b", 3306}}, 1}};
+  subscription.start(now);
+  EXPECT_TRUE(subscription.heard(node("a").active(5).state, now));
+  EXPECT_TRUE(subscription.heard(node("b").state, now));
+  subscription.tick(now + seconds(5));
+  EXPECT_THAT(subscription.take_actions(),
+              testing::Each(testing::VariantWith<Announce>(testing::_)));
+  EXPECT_EQ(subscription.state(), kClosed);
+  EXPECT_TRUE(subscription.heard(node("b").active(7).state, now + seconds(6)));
+  EXPECT_EQ(subscription.state(), kOpening);
+}
+
+TEST(SubscriptionMemory, RemembersAnActivationBeforeActingOnIt) {
+  const Clock::time_point now{seconds(1000)};
+  Subscription subscription{{"proxy1", "test", {"a"}, seconds(3), {}, 1}};
+  subscription.start(now);
+  EXPECT_TRUE(subscription.heard(node("a").active(5).state, now));
+  const auto actions = subscription.take_actions();
+  ASSERT_GE(actions.size(), 2u);
+  EXPECT_EQ(std::get<Remember>(actions[0]).route.epoch, 5u);
+  EXPECT_EQ(std::get<Route>(actions[1]).epoch, 5u);
+}
+
+// A proxy that reaches only a standby opens when that one hears the active master.
+TEST(SubscriptionGossip, OpensOnTheWordOfANodeThatHearsTheActiveMaster) {
+  Clock::time_point now{seconds(1000)};
+  Subscription subscription{{"proxy1", "test", {"a", "b"}, seconds(3), {}, 1}};
+  subscription.start(now);
+  auto word = node("b").knows(5, "a");
+  EXPECT_TRUE(subscription.heard(word.state, now));
+  now += seconds(3);
+  subscription.tick(now);
+  EXPECT_EQ(subscription.state(), kClosed) << "hearsay";
+  word.state.set_confirmed(true);
+  EXPECT_TRUE(subscription.heard(word.state, now));
+  EXPECT_EQ(subscription.state(), kOpening);
 }
 
 class EveryRule : public testing::Environment {

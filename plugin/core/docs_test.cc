@@ -6,8 +6,9 @@
 #include <fstream>
 #include <sstream>
 
+#include "client/subscriber/subscription.h"
 #include "plugin/core/errors.h"
-#include "plugin/core/node.h"
+#include "plugin/core/rules.h"
 
 namespace active_master {
 namespace {
@@ -25,11 +26,18 @@ void expect_part(const std::string& file, const std::string& name, const std::st
     return;
   }
   EXPECT_EQ(text.substr(begin, end - begin), part)
-      << "run core_test with ACTIVE_MASTER_UPDATE_DOCS=1 and look at the difference";
+      << "run simulator_test with ACTIVE_MASTER_UPDATE_DOCS=1 and look at the difference";
 }
 
 TEST(Docs, ShowTheRules) {
   expect_part("protocol.md", "rules", rules_as_markdown());
+  expect_part("protocol.md", "ignored", ignored_as_markdown());
+  expect_part("protocol.md", "diagram", rules_as_mermaid());
+}
+TEST(Docs, ShowTheRulesOfTheSubscriber) {
+  expect_part("protocol.md", "subscriber rules", client::rules_as_markdown());
+  expect_part("protocol.md", "subscriber ignored", client::ignored_as_markdown());
+  expect_part("protocol.md", "subscriber diagram", client::rules_as_mermaid());
 }
 TEST(Docs, ShowTheErrors) {
   expect_part("reference.md", "errors", errors_as_markdown());

@@ -31,6 +31,7 @@ struct NodeState {
   std::string gtid_position;
   uint32_t server_id = 0;
   std::string server_version;
+  bool confirmed = false;  // the active node says so to the sender
 };
 
 struct ProxyState {
@@ -41,6 +42,21 @@ struct ProxyState {
   NodeName node;
   std::string driver;
   std::string last_error;
+  uint64_t incarnation = 0;
+  uint64_t sequence = 0;
+};
+
+struct ProxyEntry {
+  ProxyState state;
+  std::string ip;
+  Duration age{0};         // since a node heard this from the proxy itself
+  bool connected = false;  // to the sender
+  bool lost = false;       // after this state its connection was lost
+};
+
+// What proxies said, passed on from node to node.
+struct ProxyNews {
+  std::vector<ProxyEntry> proxies;
 };
 
 struct SwitchRequest {
@@ -101,7 +117,8 @@ struct Decline {
   std::string error;
 };
 
-using NodeMessage = std::variant<NodeState, SwitchRequest, CancelRequest, CheckRequest, CheckReply,
-                                 Probe, ProbeReply, Offer, GrantRequest, Decline, SwitchoverReport>;
+using NodeMessage =
+    std::variant<NodeState, SwitchRequest, CancelRequest, CheckRequest, CheckReply, Probe,
+                 ProbeReply, Offer, GrantRequest, Decline, SwitchoverReport, ProxyNews>;
 
 }  // namespace active_master

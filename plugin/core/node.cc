@@ -1,6 +1,8 @@
 #include "plugin/core/node.h"
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 #include "plugin/core/rules.h"
 
@@ -11,6 +13,9 @@ namespace {
 constexpr size_t kMaxHistory = 100;   // ACTIVE_MASTER_SWITCHOVERS
 constexpr size_t kMaxEvents = 1000;   // ACTIVE_MASTER_EVENTS
 constexpr size_t kMaxErrands = 1000;  // jobs for peers; a peer that asks for more is not ours
+constexpr size_t kMaxProxies = 10'000;
+constexpr size_t kProxiesInAMessage = 200;  // well below the limit of a frame
+constexpr size_t kReportsForAPeer = 20;     // that it gets when it connects
 
 // After the director's own limits a statement waits a little for the news to travel.
 constexpr Duration kAnswerMargin{2'000'000};
@@ -32,7 +37,8 @@ std::string with_id(SwitchoverId id) {
 
 }  // namespace
 
-Node::Node(Config config, const Durable& durable) : config_(std::move(config)), durable_(durable) {
+Node::Node(Config config, const Durable& durable, std::span<const Rule> table)
+    : table_(table), config_(std::move(config)), durable_(durable) {
   if (durable_.identity != config_.identity) {
     // Copied from another server: that the epoch exists is true for us too, the role is not ours.
     const bool was_bootstrapped = durable_.epoch > Epoch{};
@@ -52,6 +58,7 @@ std::vector<Action> Node::handle(const Input& input, Time now, WallTime wall) {
   now_ = now;
   wall_ = wall;
   actions_.clear();
+  fired_.clear();
   if (state_ == State::kStopped) return {};
   const Event event = std::visit([this](const auto& i) { return absorb(i); }, input);
   if (event != Event::kNone) fire(event);
@@ -63,6 +70,7 @@ std::vector<Action> Node::handle(const Input& input, Time now, WallTime wall) {
     send_heartbeat();
     dirty_ = true;
   }
+  if (!proxy_news_.empty()) send_proxy_news();
   if (dirty_) {
     actions_.push_back(SendToAll{node_state()});
     heartbeat_at_ = now_ + config_.heartbeat_interval;
@@ -79,7 +87,9 @@ std::vector<Action> Node::handle(const Input& input, Time now, WallTime wall) {
 
 Time Node::next_wakeup() const {
   Time next = std::min({heartbeat_at_, retry_at_, phase_deadline_});
-  if (operation_ && kTimed.contains(state_)) next = std::min(next, operation_->deadline);
+  // What has failed, or is done but for the proxies, no deadline can hasten.
+  if (operation_ && kTimed.contains(state_) && state_ != State::kResume && !operation_->failure)
+    next = std::min(next, operation_->deadline);
   for (const auto& [id, request] : requests_) next = std::min(next, request.deadline);
   return next;
 }
@@ -97,6 +107,8 @@ Event Node::absorb(const LinkUp& input) {
   peer.error.clear();
   view_changed_ = true;
   send(input.node, node_state());
+  send_all_proxies(input.node);
+  send_history(input.node);
   if (durable_.grant && durable_.grant->candidate == input.node) send(input.node, offer());
   return Event::kNone;
 }
@@ -104,6 +116,7 @@ Event Node::absorb(const LinkUp& input) {
 Event Node::absorb(const LinkDown& input) {
   auto& peer = peers_[input.node];
   peer.link_up = false;
+  for (auto& [name, proxy] : proxies_) proxy.at.erase(input.node);
   peer.error = cut(input.error);
   view_changed_ = true;
   return Event::kNone;
@@ -114,6 +127,7 @@ Event Node::absorb(const ProxyConnected& input) {
   proxy.ip = input.ip;
   proxy.connected = true;
   proxy.by_sql = false;
+  proxy.lost = false;
   proxy.heard_at = now_;
   proxy.heard_wall = wall_;
   proxy.state.proxy = input.proxy;
@@ -126,6 +140,8 @@ Event Node::absorb(const ProxyLost& input) {
   const auto it = proxies_.find(input.proxy);
   if (it == proxies_.end()) return Event::kNone;
   it->second.connected = false;
+  it->second.lost = true;
+  proxy_news_.insert(input.proxy);
   view_changed_ = true;
   return Event::kNone;
 }
@@ -135,8 +151,13 @@ Event Node::absorb(const ProxyState& input) {
   if (it == proxies_.end()) return Event::kNone;
   auto& proxy = it->second;
   const auto& old = proxy.state;
-  view_changed_ |= old.holding != input.holding || old.epoch != input.epoch ||
-                   old.switchover != input.switchover || old.last_error != input.last_error;
+  if (input.incarnation == old.incarnation && input.sequence < old.sequence) return Event::kNone;
+  const bool is_news = old.holding != input.holding || old.epoch != input.epoch ||
+                       old.switchover != input.switchover || old.last_error != input.last_error ||
+                       old.incarnation != input.incarnation || proxy.lost;
+  if (is_news) proxy_news_.insert(input.proxy);
+  view_changed_ |= is_news;
+  proxy.lost = false;
   proxy.heard_at = now_;
   proxy.heard_wall = wall_;
   proxy.state = input;
@@ -223,6 +244,7 @@ Event Node::absorb(const CancelCommand& input) {
   const auto it = requests_.find(input.id);
   if (it == requests_.end()) return Event::kNone;
   if (!it->second.sent_to.empty()) {
+    it->second.cancelled = true;
     send(it->second.sent_to, CancelRequest{input.id});
     return Event::kNone;
   }
@@ -351,8 +373,12 @@ Event Node::receive(const NodeName& from, const NodeState& message) {
   view_changed_ |= state.role != message.role || state.epoch != message.epoch ||
                    state.fenced != message.fenced || state.gtid_position != message.gtid_position ||
                    state.read_only != message.read_only;
+  const bool was_confirmed = is_confirmed();
   state = message;
   state.node = from;
+  // Whoever hears only this node learns through it that the active master is there.
+  dirty_ |= is_confirmed() != was_confirmed;
+  hear_pause(message);
   if (!message.activation || message.activation->epoch <= known_epoch() ||
       message.activation->node == self() || !is_valid_name(message.activation->node)) {
     return Event::kNone;
@@ -376,7 +402,17 @@ Event Node::receive(const NodeName& from, const SwitchRequest& message) {
   return Event::kNone;
 }
 
-Event Node::receive(const NodeName&, const CancelRequest& message) {
+Event Node::receive(const NodeName& from, const CancelRequest& message) {
+  if (!operation_ || operation_->report->id != message.id) {
+    const auto known = std::ranges::find(history_, message.id, &SwitchoverReport::id);
+    if (known != history_.end()) {
+      send(from, **known);
+    } else {  // came before its request, which will get this answer, too
+      refuse({message.id, {}, from, false},
+             make_error(ErrorCode::kCancelled, "the request was cancelled before it began"));
+    }
+    return Event::kNone;
+  }
   cancel_ = message.id;
   return Event::kCancel;
 }
@@ -426,11 +462,55 @@ Event Node::receive(const NodeName&, const Decline& message) {
   return Event::kDecline;
 }
 
-Event Node::receive(const NodeName&, const SwitchoverReport& message) {
+Event Node::receive(const NodeName& from, const SwitchoverReport& message) {
   if (operation_ && operation_->report->id == message.id)
     return Event::kNone;  // nobody knows better
+  const bool is_known =
+      std::ranges::find(history_, message.id, &SwitchoverReport::id) != history_.end();
+  const bool is_for_all = !message.check_only &&
+                          (message.result == Result::kDone || message.result == Result::kAborted);
+  if (is_for_all && !is_known) {  // to those that the director does not reach
+    for (const auto& [name, peer] : peers_) {
+      if (peer.link_up && name != from && name != message.from) send(name, message);
+    }
+  }
   store(std::make_shared<SwitchoverReport>(message));
   if (message.result != Result::kRunning) answer(message.id);
+  return Event::kNone;
+}
+
+Event Node::receive(const NodeName& from, const ProxyNews& message) {
+  for (const auto& entry : message.proxies) {
+    const auto& said = entry.state;
+    auto it = proxies_.find(said.proxy);
+    if (it == proxies_.end()) {
+      if (entry.age >= config_.proxy_lease || proxies_.size() >= kMaxProxies) continue;
+      it = proxies_.emplace(said.proxy, Proxy()).first;
+      it->second.lost = true;  // so that whatever comes is newer
+    }
+    auto& proxy = it->second;
+    if (entry.connected) {
+      proxy.at.insert(from);
+    } else {
+      proxy.at.erase(from);
+    }
+    const auto key = [](const ProxyState& s, bool lost) {
+      return std::tuple(s.incarnation, s.sequence, lost);
+    };
+    const bool is_first = proxy.ip.empty() && !proxy.connected;
+    if (!is_first && key(said, entry.lost) <= key(proxy.state, proxy.lost)) continue;
+    if (proxy.connected && entry.lost) continue;  // it is here
+    if (is_first || proxy.state.holding != said.holding || proxy.state.epoch != said.epoch ||
+        proxy.state.switchover != said.switchover || proxy.lost != entry.lost) {
+      proxy_news_.insert(said.proxy);
+      view_changed_ = true;
+    }
+    proxy.state = said;
+    proxy.lost = entry.lost;
+    if (proxy.ip.empty()) proxy.ip = entry.ip.empty() ? "?" : entry.ip;
+    proxy.heard_at = Time{now_ - Time{entry.age}};
+    proxy.heard_wall = wall_ - static_cast<WallTime>(entry.age.count());
+  }
   return Event::kNone;
 }
 
@@ -530,13 +610,17 @@ NodeState Node::node_state() const {
   state.role = role();
   state.epoch = known_epoch();
   state.activation = activation_;
-  if (operation_ && operation_->paused_at &&
-      (!activation_ || activation_->epoch < operation_->report->epoch)) {
+  const Epoch activated = activation_ ? activation_->epoch : Epoch{};
+  if (operation_ && operation_->paused_at && activated < operation_->report->epoch) {
     const auto until =
         phase_deadline_ == kNever ? now_ + config_.catch_up_timeout : phase_deadline_;
     state.pause = PauseNotice{operation_->report->id, operation_->report->epoch,
                               std::max(until - now_, Duration{0})};
+  } else if (pause_ && activated < pause_->epoch) {
+    state.pause =
+        PauseNotice{pause_->switchover, pause_->epoch, std::max(pause_->until - now_, Duration{0})};
   }
+  state.confirmed = is_confirmed();
   state.phase = phase_of(state_);
   state.sql_address = config_.sql_address;
   state.fenced = fenced();
@@ -545,6 +629,13 @@ NodeState Node::node_state() const {
   state.server_id = config_.identity.server_id;
   state.server_version = config_.server_version;
   return state;
+}
+
+// Does the active master itself say to this node that it is?
+bool Node::is_confirmed() const {
+  if (!activation_ || !linked(activation_->node)) return false;
+  const auto& active = peers_.at(activation_->node).state;
+  return active.role == Role::kActive && active.epoch == activation_->epoch;
 }
 
 Offer Node::offer() const {
@@ -592,8 +683,8 @@ std::string Node::proxies_not(bool holding) const {
   for (const auto& [name, proxy] : proxies_) {
     const auto& state = proxy.state;
     const bool is_there =
-        holding ? proxy.connected && state.holding && state.switchover == operation_->report->id
-                : !proxy.connected || (!state.holding && state.epoch >= operation_->report->epoch);
+        holding ? is_here(proxy) && state.holding && state.switchover == operation_->report->id
+                : !is_here(proxy) || (!state.holding && state.epoch >= operation_->report->epoch);
     if (is_there) continue;
     names += (names.empty() ? "" : ", ") + name;
     if (!state.last_error.empty()) names += " (" + cut(state.last_error) + ")";
@@ -610,6 +701,7 @@ void Node::adopt(const Activation& activation) {
   durable_.active_address = activation.sql_address;
   durable_.intent.reset();
   if (durable_.grant && durable_.grant->epoch <= activation.epoch) durable_.grant.reset();
+  if (pause_ && pause_->epoch <= activation.epoch) pause_.reset();
   run_aside(PersistJob{durable_});
   dirty_ = true;
 }
@@ -690,8 +782,74 @@ void Node::send_heartbeat() {
     send(durable_.grant ? durable_.grant->candidate : operation_->report->to, offer());
   }
   for (const auto& [id, request] : requests_) {
-    if (!request.sent_to.empty()) send(request.sent_to, request.request);
+    if (request.sent_to.empty()) continue;
+    if (request.cancelled) {
+      send(request.sent_to, CancelRequest{id});
+    } else {
+      send(request.sent_to, request.request);
+    }
   }
+  for (const auto& [name, peer] : peers_) {
+    if (peer.link_up) send_all_proxies(name);
+  }
+}
+
+// --- What is passed on, so that whoever hears one node hears of everything
+
+// A proxy that is connected to another node counts as long as news of it come.
+bool Node::is_here(const Proxy& proxy) const {
+  return proxy.connected || (!proxy.lost && now_ - proxy.heard_at < config_.peer_timeout);
+}
+
+ProxyEntry Node::entry_of(const Proxy& proxy) const {
+  return {proxy.state, proxy.ip, std::max(now_ - proxy.heard_at, Duration{0}), proxy.connected,
+          proxy.lost};
+}
+
+void Node::send_all_proxies(const NodeName& to) {
+  ProxyNews news;
+  for (const auto& [name, proxy] : proxies_) {
+    news.proxies.push_back(entry_of(proxy));
+    if (news.proxies.size() < kProxiesInAMessage) continue;
+    send(to, std::exchange(news, {}));
+  }
+  if (!news.proxies.empty()) send(to, std::move(news));
+}
+
+void Node::send_proxy_news() {
+  for (const auto& [peer_name, peer] : peers_) {
+    if (!peer.link_up) continue;
+    ProxyNews news;
+    for (const auto& name : proxy_news_) {
+      const auto it = proxies_.find(name);
+      if (it != proxies_.end() && (it->second.lost || !it->second.at.contains(peer_name)))
+        news.proxies.push_back(entry_of(it->second));
+    }
+    if (!news.proxies.empty()) send(peer_name, std::move(news));
+  }
+  proxy_news_.clear();
+}
+
+// What a peer may have missed while it was away.
+void Node::send_history(const NodeName& to) {
+  const size_t skipped = history_.size() - std::min(history_.size(), kReportsForAPeer);
+  for (size_t i = skipped; i < history_.size(); ++i) {
+    const auto& report = *history_[i];
+    if (report.check_only || (report.result != Result::kDone && report.result != Result::kAborted))
+      continue;
+    send(to, report);
+  }
+}
+
+// A pause leads just beyond the epoch that its sender knows; any other is none of ours.
+void Node::hear_pause(const NodeState& message) {
+  if (!message.pause) return;
+  const auto& pause = *message.pause;
+  const Epoch heard = message.activation ? message.activation->epoch : Epoch{};
+  if (pause.epoch != std::max(heard, known_epoch()).next()) return;
+  if (pause_ && pause_->epoch >= pause.epoch) return;
+  pause_ = HeardPause{pause.switchover, pause.epoch, now_ + pause.remaining};
+  dirty_ = true;
 }
 
 void Node::expire_requests() {

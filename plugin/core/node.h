@@ -10,6 +10,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -285,11 +287,13 @@ enum class Event {
 const char* to_string(Event event);
 
 struct Rule;
+[[nodiscard]] std::span<const Rule> rules();
 
 class Node {
  public:
   // `durable` as read at start; one of another identity gives knowledge of its epoch, but no role.
-  Node(Config config, const Durable& durable);
+  // There is one table of rules; only who tests the tests hands in another.
+  Node(Config config, const Durable& durable, std::span<const Rule> table = rules());
 
   // The actions are to be carried out in their order.
   [[nodiscard]] std::vector<Action> handle(const Input& input, Time now, WallTime wall);
@@ -304,9 +308,13 @@ class Node {
   [[nodiscard]] const Config& config() const { return config_; }
   [[nodiscard]] Role role() const;
   [[nodiscard]] bool fenced() const;
+  // The numbers of the rules that the last input fired.
+  [[nodiscard]] const std::vector<int>& fired() const { return fired_; }
+  [[nodiscard]] bool is_directing() const { return operation_.has_value(); }
 
  private:
-  friend struct Rules;  // the guards and actions of the table
+  friend struct Rules;      // the guards and actions of the table
+  friend struct Mutations;  // those of the simulator's planted faults
 
   struct Peer {
     bool link_up = false;
@@ -319,11 +327,18 @@ class Node {
 
   struct Proxy {
     std::string ip;
-    bool connected = false;
-    bool by_sql = false;  // has no connection that could be lost, only a lease
-    Time heard_at;
+    bool connected = false;  // to this node
+    bool lost = false;       // its connection was lost after this state
+    bool by_sql = false;     // has no connection that could be lost, only a lease
+    Time heard_at;           // by the node that heard it, as far as is known here
     WallTime heard_wall = 0;
     ProxyState state;
+    std::set<NodeName> at;  // peers that it is connected to, and that need not be told at once
+  };
+  struct HeardPause {
+    SwitchoverId switchover;
+    Epoch epoch;
+    Time until;
   };
 
   // The switchover that this node directs.
@@ -344,6 +359,7 @@ class Node {
     Time deadline;
     NodeName sent_to;  // empty: this node directs it
     SwitchRequest request;
+    bool cancelled = false;
   };
 
   // A job that this node runs for a peer.
@@ -384,6 +400,7 @@ class Node {
   Event receive(const NodeName& from, const GrantRequest& message);
   Event receive(const NodeName& from, const Decline& message);
   Event receive(const NodeName& from, const SwitchoverReport& message);
+  Event receive(const NodeName& from, const ProxyNews& message);
 
   bool fire(Event event);
   void enter(State next, const Rule& rule);
@@ -402,6 +419,7 @@ class Node {
   [[nodiscard]] Epoch known_epoch() const { return durable_.epoch; }
   [[nodiscard]] const NodeName& self() const { return config_.identity.node; }
   [[nodiscard]] NodeState node_state() const;
+  [[nodiscard]] bool is_confirmed() const;
   [[nodiscard]] Offer offer() const;
   [[nodiscard]] Error refusal(const SwitchRequest& request) const;
   [[nodiscard]] std::string proxies_not(bool holding) const;
@@ -416,8 +434,15 @@ class Node {
   void answer(SwitchoverId id);
   void refuse(const SwitchRequest& request, const Error& error);
   void send_heartbeat();
+  [[nodiscard]] bool is_here(const Proxy& proxy) const;
+  [[nodiscard]] ProxyEntry entry_of(const Proxy& proxy) const;
+  void send_all_proxies(const NodeName& to);
+  void send_proxy_news();
+  void send_history(const NodeName& to);
+  void hear_pause(const NodeState& message);
   void expire_requests();
 
+  const std::span<const Rule> table_;
   Config config_;
   Durable durable_;
   Durable next_durable_;                  // what the awaited PersistJob writes
@@ -428,6 +453,8 @@ class Node {
 
   std::map<NodeName, Peer> peers_;
   std::map<std::string, Proxy> proxies_;
+  std::set<std::string> proxy_news_;  // that the peers shall hear at once
+  std::optional<HeardPause> pause_;   // of another node's switchover
   std::map<SwitchoverId, Request> requests_;
   std::map<JobId, Errand> errands_;
   std::optional<Operation> operation_;
@@ -466,10 +493,8 @@ class Node {
   NodeName from_;
   bool dirty_ = false;  // what the others should know has changed
   bool view_changed_ = false;
+  std::vector<int> fired_;
   std::vector<Action> actions_;
 };
-
-// The table of rules as docs/protocol.md shows it.
-[[nodiscard]] std::string rules_as_markdown();
 
 }  // namespace active_master

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "plugin/core/rules.h"
 #include "plugin/core/world.h"
 
@@ -879,6 +881,21 @@ TEST(Rules, AreNumberedInOrder) {
   for (const auto& rule : rules()) {
     EXPECT_LT(last, rule.number);
     last = rule.number;
+  }
+}
+
+TEST(Rules, TakeEveryEventInEveryStateOrIgnoreItForAReason) {
+  for (int e = static_cast<int>(Event::kAlways) + 1; e <= static_cast<int>(Event::kWritableStandby);
+       ++e) {
+    const auto event = static_cast<Event>(e);
+    for (int s = 0; s < kStateCount; ++s) {
+      const auto state = static_cast<State>(s);
+      const auto taken = std::ranges::any_of(
+          rules(), [&](const Rule& r) { return r.on == event && r.from.contains(state); });
+      const auto times = std::ranges::count_if(
+          ignored(), [&](const Ignored& i) { return i.on == event && i.in.contains(state); });
+      EXPECT_EQ(times, taken ? 0 : 1) << to_string(event) << " in " << to_string(state);
+    }
   }
 }
 

@@ -142,9 +142,9 @@ std::shared_ptr<const View> Node::view() const {
     view->nodes.push_back(std::move(node));
   }
   for (const auto& [name, p] : proxies_) {
-    view->proxies.push_back(
-        {name, p.ip, p.state.holding, p.connected, p.state.driver, p.state.epoch, p.state.node,
-         p.state.holding ? p.state.switchover : SwitchoverId{}, p.heard_wall, p.state.last_error});
+    view->proxies.push_back({name, p.ip, p.state.holding, is_here(p), p.state.driver, p.state.epoch,
+                             p.state.node, p.state.holding ? p.state.switchover : SwitchoverId{},
+                             p.heard_wall, p.state.last_error});
   }
   view->switchovers.assign(history_.begin(), history_.end());
   if (operation_) {

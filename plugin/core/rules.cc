@@ -228,7 +228,7 @@ struct Rules {
   static std::string lost_proxies(const Node& n) {
     std::string names;
     for (const auto& [name, proxy] : n.proxies_) {
-      if (!proxy.connected) names += (names.empty() ? "" : ", ") + name;
+      if (!n.is_here(proxy)) names += (names.empty() ? "" : ", ") + name;
     }
     return names;
   }
@@ -444,10 +444,14 @@ struct Rules {
     adopt(n);
     n.run_aside(StandDownJob{});
   }
-  static void stop(Node& n) { n.cancel_job(); }
+  // Whoever still waits here for a report is told that none will come.
+  static void stop(Node& n) {
+    n.cancel_job();
+    for (auto& [id, request] : n.requests_) request.deadline = n.now_;
+  }
   static void finish_and_stop(Node& n) {
     finish_with_exceptions(n);
-    n.cancel_job();
+    stop(n);
   }
 
   static Phase phase_of(State state);
@@ -669,32 +673,15 @@ std::span<const Rule> rules() {
 }
 
 bool Node::fire(Event event) {
-  for (const auto& rule : kRules) {
+  for (const auto& rule : table_) {
     if (rule.on != event || !rule.from.contains(state_)) continue;
     if (rule.guard && !rule.guard(*this)) continue;
+    fired_.push_back(rule.number);
     if (rule.action) rule.action(*this);
     enter(rule.stays ? state_ : rule.to, rule);
     return true;
   }
   return false;
-}
-
-std::string rules_as_markdown() {
-  std::string text =
-      "| rule | state | on | when | then | next state | why |\n"
-      "| --- | --- | --- | --- | --- | --- | --- |\n";
-  for (const auto& rule : kRules) {
-    std::string from;
-    for (int i = 0; i < kStateCount; ++i) {
-      const auto state = static_cast<State>(i);
-      if (rule.from.contains(state))
-        from += (from.empty() ? "" : ", ") + std::string(to_string(state));
-    }
-    text += "| " + std::to_string(rule.number) + " | " + from + " | " + to_string(rule.on) + " | " +
-            rule.when + " | " + rule.then + " | " + (rule.stays ? "(same)" : to_string(rule.to)) +
-            " | " + rule.reason + " |\n";
-  }
-  return text;
 }
 
 }  // namespace active_master

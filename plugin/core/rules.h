@@ -40,6 +40,17 @@ struct Rule {
   const char* reason;  // for ACTIVE_MASTER_EVENTS, the log and docs/protocol.md
 };
 
-[[nodiscard]] std::span<const Rule> rules();
+// An event that no rule takes in these states, on purpose.
+struct Ignored {
+  Event on;
+  States in;
+  const char* why;
+};
+[[nodiscard]] std::span<const Ignored> ignored();
+
+// For docs/protocol.md.
+[[nodiscard]] std::string rules_as_markdown();
+[[nodiscard]] std::string ignored_as_markdown();
+[[nodiscard]] std::string rules_as_mermaid();
 
 }  // namespace active_master

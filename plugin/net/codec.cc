@@ -23,6 +23,10 @@ Duration from_ms(uint32_t ms) {
 bool is_name_or_empty(const std::string& name) {
   return name.empty() || is_valid_name(name);
 }
+// An epoch that a cluster reaches in its life; beyond it the next one must not wrap around.
+bool is_epoch(uint64_t epoch) {
+  return epoch <= UINT64_MAX / 4;
+}
 bool is_text(const std::string& text) {
   return text.size() <= kMaxText;
 }
@@ -128,6 +132,28 @@ void put(const NodeState& from, Frame& frame) {
   to.set_gtid_position(from.gtid_position);
   to.set_server_id(from.server_id);
   to.set_server_version(from.server_version);
+  to.set_confirmed(from.confirmed);
+}
+
+void put(const ProxyNews& from, Frame& frame) {
+  auto& to = *frame.mutable_proxy_news();
+  for (const auto& entry : from.proxies) {
+    auto& row = *to.add_proxies();
+    auto& state = *row.mutable_state();
+    state.set_proxy(entry.state.proxy);
+    state.set_holding(entry.state.holding);
+    state.set_switchover_id(entry.state.switchover.value);
+    state.set_epoch(entry.state.epoch.value);
+    state.set_node(entry.state.node);
+    state.set_driver(entry.state.driver);
+    state.set_last_error(entry.state.last_error);
+    state.set_incarnation(entry.state.incarnation);
+    state.set_sequence(entry.state.sequence);
+    row.set_ip(entry.ip);
+    row.set_age_ms(to_ms(entry.age));
+    row.set_connected(entry.connected);
+    row.set_lost(entry.lost);
+  }
 }
 
 void put(const SwitchRequest& from, Frame& frame) {
@@ -224,7 +250,9 @@ std::optional<NodeMessage> take(const protocol::NodeState& from) {
   const auto role = from_wire(from.role());
   const auto phase = by_name(from.phase(), Phase::kDone);
   if (!role || !phase || !is_name_or_empty(from.node()) || !is_address(from.sql_address()) ||
-      !is_text(from.gtid_position()) || !is_text(from.server_version())) {
+      !is_text(from.gtid_position()) || !is_text(from.server_version()) ||
+      !is_epoch(from.epoch()) || (from.has_activation() && !is_epoch(from.activation().epoch())) ||
+      (from.has_pause() && !is_epoch(from.pause().epoch()))) {
     return std::nullopt;
   }
   to.node = from.node();
@@ -251,6 +279,29 @@ std::optional<NodeMessage> take(const protocol::NodeState& from) {
   to.gtid_position = from.gtid_position();
   to.server_id = from.server_id();
   to.server_version = from.server_version();
+  to.confirmed = from.confirmed();
+  return to;
+}
+
+std::optional<ProxyState> take(const protocol::ProxyState& from) {
+  if (!is_name_or_empty(from.node()) || !is_text(from.last_error()) ||
+      from.driver().size() > kMaxNameLength) {
+    return std::nullopt;
+  }
+  return ProxyState{from.proxy(),      from.holding(),     {from.switchover_id()},
+                    {from.epoch()},    from.node(),        from.driver(),
+                    from.last_error(), from.incarnation(), from.sequence()};
+}
+
+std::optional<NodeMessage> take(const protocol::ProxyNews& from) {
+  ProxyNews to;
+  for (const auto& row : from.proxies()) {
+    auto state = take(row.state());
+    if (!state || !is_valid_name(row.state().proxy()) || row.ip().size() > kMaxNameLength)
+      return std::nullopt;
+    to.proxies.push_back(
+        {std::move(*state), row.ip(), from_ms(row.age_ms()), row.connected(), row.lost()});
+  }
   return to;
 }
 
@@ -291,7 +342,8 @@ std::optional<NodeMessage> take(const protocol::ProbeReply& from) {
 }
 
 std::optional<NodeMessage> take(const protocol::Offer& from) {
-  if (!is_valid_name(from.candidate()) || !is_text(from.gtid())) return std::nullopt;
+  if (!is_valid_name(from.candidate()) || !is_text(from.gtid()) || !is_epoch(from.epoch()))
+    return std::nullopt;
   return Offer{{from.switchover_id()}, {from.epoch()},
                from.candidate(),       from.gtid(),
                from.granted(),         from_ms(from.remaining_ms())};
@@ -370,6 +422,8 @@ std::optional<NodeMessage> node_message_from_wire(const Frame& frame) {
       return take(frame.decline());
     case Frame::kSwitchoverReport:
       return take(frame.switchover_report());
+    case Frame::kProxyNews:
+      return take(frame.proxy_news());
     default:
       return std::nullopt;
   }
@@ -377,13 +431,7 @@ std::optional<NodeMessage> node_message_from_wire(const Frame& frame) {
 
 std::optional<ProxyState> proxy_state_from_wire(const Frame& frame) {
   if (frame.body_case() != Frame::kProxyState) return std::nullopt;
-  const auto& from = frame.proxy_state();
-  if (!is_name_or_empty(from.node()) || !is_text(from.last_error()) ||
-      from.driver().size() > kMaxNameLength) {
-    return std::nullopt;
-  }
-  return ProxyState{from.proxy(), from.holding(), {from.switchover_id()}, {from.epoch()},
-                    from.node(),  from.driver(),  from.last_error()};
+  return take(frame.proxy_state());
 }
 
 }  // namespace active_master

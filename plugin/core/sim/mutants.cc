@@ -1,0 +1,134 @@
+#include "plugin/core/sim/mutants.h"
+
+#include <algorithm>
+
+namespace active_master {
+
+// What a rule does wrong, with the means of the node itself.
+struct Mutations {
+  static void send_grant_before_it_is_durable(Node& n) {
+    const auto& report = *n.operation_->report;
+    Durable next = n.durable_;
+    next.role = Role::kStandby;
+    next.intent.reset();
+    next.grant = Grant{report.id, report.epoch, report.to, n.operation_->gtid};
+    n.phase_deadline_ = kNever;
+    n.send(report.to, Offer{report.id, report.epoch, report.to, n.operation_->gtid, true,
+                            n.config_.catch_up_timeout});
+    n.persist(std::move(next));
+  }
+  static void persist_active_in_the_failed_epoch(Node& n) {
+    n.cancel_job();
+    Durable next = n.durable_;
+    next.role = Role::kActive;
+    next.epoch = n.operation_->report->epoch;
+    next.active_node = n.self();
+    next.intent.reset();
+    n.persist(std::move(next));
+  }
+  static bool offered_to_us(const Node& n) { return n.offered_->candidate == n.self(); }
+  static void open_writes(Node& n) { n.run(OpenWritesJob{}); }
+  static void report_done(Node& n) { n.finish(Result::kDone, {}); }
+};
+
+namespace sim {
+namespace {
+
+using S = State;
+
+std::vector<Rule> product() {
+  return {rules().begin(), rules().end()};
+}
+
+// The product's table with one rule changed.
+template <typename Change>
+Mutant changed(const char* name, int number, Change change) {
+  Mutant mutant;
+  mutant.name = name;
+  mutant.table = product();
+  change(*std::ranges::find(mutant.table, number, &Rule::number));
+  return mutant;
+}
+
+Mutant without(const char* name, int number) {
+  Mutant mutant;
+  mutant.name = name;
+  mutant.table = product();
+  std::erase_if(mutant.table, [&](const Rule& rule) { return rule.number == number; });
+  return mutant;
+}
+
+Mutant lying(const char* name, bool Mutant::*how) {
+  Mutant mutant;
+  mutant.name = name;
+  mutant.*how = true;
+  return mutant;
+}
+
+auto action_of(int number) {
+  return std::ranges::find(rules(), number, &Rule::number)->action;
+}
+
+}  // namespace
+
+const std::vector<Mutant>& mutants() {
+  static const std::vector<Mutant> all = [] {
+    std::vector<Mutant> list;
+    const auto add = [&](Mutant mutant) { list.push_back(std::move(mutant)); };
+    add(changed("skips_the_grant", 404, [](Rule& r) {
+      r.action = action_of(403);
+      r.to = S::kActivatePersist;
+    }));
+    add(changed("activates_before_catch_up", 400, [](Rule& r) { r.to = S::kRequest; }));
+    add(changed("sends_the_grant_before_it_is_durable", 216,
+                [](Rule& r) { r.action = Mutations::send_grant_before_it_is_durable; }));
+    add(changed("reuses_the_failed_epoch", 308,
+                [](Rule& r) { r.action = Mutations::persist_active_in_the_failed_epoch; }));
+    add(changed("resumes_in_the_old_epoch", 102, [](Rule& r) {
+      r.action = Mutations::open_writes;
+      r.to = S::kReopen;
+    }));
+    add(changed("opens_again_after_the_grant", 101, [](Rule& r) {
+      r.action = Mutations::open_writes;
+      r.to = S::kReopen;
+    }));
+    add(changed("undoes_after_the_grant", 300,
+                [](Rule& r) { r.from = r.from | States(S::kGranted); }));
+    for (auto& rule : list.back().table) {
+      if (rule.number == 308) rule.from = rule.from | States(S::kGranted);
+    }
+    add(changed("activates_before_it_is_durable", 407, [](Rule& r) {
+      r.action = Mutations::open_writes;
+      r.to = S::kActivateOpen;
+    }));
+    add(changed("does_not_fence", 213, [](Rule& r) {
+      r.action = action_of(214);
+      r.to = S::kHandover;
+    }));
+    add(changed("does_not_drain", 212, [](Rule& r) {
+      r.guard = nullptr;
+      r.action = action_of(213);
+      r.to = S::kFence;
+    }));
+    add(changed("does_not_wait_for_proxies", 212, [](Rule& r) { r.guard = nullptr; }));
+    add(changed("follows_any_offer", 400, [](Rule& r) { r.guard = Mutations::offered_to_us; }));
+    add(without("ignores_the_new_active_master", 219));
+    add(without("ignores_that_the_offer_was_taken_back", 411));
+    add(without("does_not_try_again", 601));
+    add(changed("reports_success_at_the_grant", 217,
+                [](Rule& r) { r.action = Mutations::report_done; }));
+    add(lying("forgets_the_grant_at_restart", &Mutant::forgets_grant));
+    add(lying("disk_that_lies", &Mutant::disk_lies));
+    add(lying("fence_that_leaks", &Mutant::fence_lies));
+    add(lying("catch_up_that_lies", &Mutant::catch_up_lies));
+    add(lying("server_that_starts_open", &Mutant::starts_open));
+    add(lying("proxy_that_does_not_hold", &Mutant::proxy_lies));
+    add(lying("proxy_that_forgets", &Mutant::proxy_forgets));
+    add(lying("nodes_that_do_not_pass_on_proxies", &Mutant::drops_proxy_news));
+    return list;
+  }();
+  return all;
+}
+
+}  // namespace sim
+}  // namespace active_master

@@ -1,0 +1,67 @@
+#include "plugin/core/sim/schedule.h"
+
+#include <array>
+
+#include "plugin/core/sim/random.h"
+
+namespace active_master::sim {
+
+const char* to_string(FaultKind kind) {
+  static constexpr std::array<const char*, kFaultKinds> kNames{
+      "drop message",          "duplicate message", "delay message", "fail job",
+      "fail job after effect", "slow job",          "hang job",      "crash node",
+      "freeze node",           "stop node",         "disk full",     "cut one way",
+      "cut both ways",         "reset link",        "crash proxy",   "wipe proxy",
+      "freeze proxy",          "hang proxy",        "cancel",        "ask again",
+      "ask elsewhere",         "check only",        "reconfigure",   "long transaction",
+      "privileged write",      "stop replication",  "lag",           "errant transaction",
+      "make writable"};
+  return kNames.at(static_cast<size_t>(kind));
+}
+
+Schedule generate(uint64_t seed) {
+  Random random(seed);
+  Schedule s;
+  s.seed = seed;
+  s.nodes = static_cast<uint8_t>(random.one_in(8) ? random.one_in(2) ? 2 : 4 : 3);
+  s.proxies = static_cast<uint8_t>(random.one_in(8) ? random.below(5) : 3);
+  s.bootstrap = random.one_in(32);
+  s.sparse_proxies = random.one_in(6);
+  s.asks = static_cast<uint8_t>(random.one_in(6) ? 2 + random.below(2) : 1);
+  s.asked_at = static_cast<uint8_t>(random.below(s.nodes));
+  s.target = static_cast<uint8_t>(1 + random.below(s.nodes - 1));
+  // Few faults find more than many: with many the switchover does not get far.
+  const uint64_t count = random.one_in(16) ? 0 : 1 + random.below(random.one_in(4) ? 12 : 5);
+  for (uint64_t i = 0; i < count; ++i) {
+    Fault fault;
+    fault.kind = static_cast<FaultKind>(random.below(kFaultKinds));
+    const bool is_job = fault.kind >= FaultKind::kFailJob && fault.kind <= FaultKind::kHangJob;
+    const uint64_t span = is_job ? 24 : random.one_in(4) ? 500 : 260;
+    fault.at = static_cast<uint32_t>(random.below(span));
+    fault.who = static_cast<uint8_t>(random.below(64));
+    fault.other = static_cast<uint8_t>(random.below(64));
+    // From a blink to longer than any limit, each magnitude as likely as the other.
+    Duration longest{1'000};
+    for (auto steps = random.below(5); steps > 0; --steps) longest *= 10;
+    fault.duration = Duration{random.between(longest.count() / 10, longest.count())};
+    s.faults.push_back(fault);
+  }
+  return s;
+}
+
+std::string to_string(const Schedule& s) {
+  std::string text = "seed " + std::to_string(s.seed) + ": " + std::to_string(s.nodes) +
+                     " nodes, " + std::to_string(s.proxies) + " proxies" +
+                     (s.sparse_proxies ? " at one node each" : "") +
+                     (s.bootstrap ? ", with bootstrap" : "") + ", " + std::to_string(s.asks) +
+                     " switchover(s), asked at n" + std::to_string(s.asked_at + 1) + " for n" +
+                     std::to_string(s.target + 1) + "\n";
+  for (const auto& f : s.faults) {
+    text += "  " + std::string(to_string(f.kind)) + " at " + std::to_string(f.at) + " who " +
+            std::to_string(f.who) + " other " + std::to_string(f.other) + " for " +
+            std::to_string(f.duration.count()) + " us\n";
+  }
+  return text;
+}
+
+}  // namespace active_master::sim

@@ -1,0 +1,70 @@
+// The model of a MariaDB server, as far as the protocol can tell: whether clients can commit, what
+// is in its binlog, how far it has applied what others committed, which jobs run on which lane.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "plugin/core/node.h"
+
+namespace active_master::sim {
+
+// A transaction in the one history that all servers share as long as the protocol holds.
+struct Entry {
+  enum class Kind : uint8_t { kClient, kHandover, kActivated };
+  Kind kind = Kind::kClient;
+  uint8_t server = 0;
+  Epoch epoch;  // of a handover: the one that is prepared
+};
+
+struct RunningJob {
+  JobId id;
+  Job job;
+  bool started = false;
+  bool cancelled = false;
+  bool fails = false;
+  bool fails_after_effect = false;
+  Duration work{0};  // until it has its effect
+  Duration poll{0};
+  Time deadline = kNever;
+};
+
+// The lanes of plugin/server/job_runner, with its rule which job goes where.
+enum Lane : uint8_t { kJournalLane, kRoleLane, kCatchUpLane, kProbeLane, kQueryLane, kLanes };
+
+inline Lane lane_of(const Job& job) {
+  if (std::holds_alternative<PersistJob>(job)) return kJournalLane;
+  if (std::holds_alternative<CatchUpJob>(job)) return kCatchUpLane;
+  if (std::holds_alternative<WaitForPositionJob>(job)) return kProbeLane;
+  if (std::holds_alternative<DrainJob>(job) || std::holds_alternative<FenceJob>(job) ||
+      std::holds_alternative<HandoverJob>(job) || std::holds_alternative<OpenWritesJob>(job) ||
+      std::holds_alternative<StandDownJob>(job) ||
+      std::holds_alternative<RecordActivationJob>(job)) {
+    return kRoleLane;
+  }
+  return kQueryLane;
+}
+
+struct Server {
+  bool up = false;
+  // From FenceJob's or StandDownJob's success until OpenWritesJob no client commits here.
+  bool fenced = true;
+  bool gate_open = true;  // while it is not, no transaction begins
+  bool read_only = true;  // what @@read_only says; a person can change it
+  size_t applied = 0;     // how much of the history is here
+  uint8_t sources = 0;    // servers that it replicates from, as bits
+  bool replicating = true;
+  bool apply_pending = false;
+  bool errant = false;  // has a transaction that the others lack
+  Duration lag{300};
+  std::vector<uint64_t> transactions;  // that are open
+  std::array<std::deque<RunningJob>, kLanes> lanes;
+
+  // Would a client's COMMIT succeed?
+  [[nodiscard]] bool accepts() const { return up && !fenced; }
+};
+
+}  // namespace active_master::sim

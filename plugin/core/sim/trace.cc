@@ -1,0 +1,82 @@
+#include "plugin/core/sim/trace.h"
+
+#include <array>
+
+namespace active_master::sim {
+namespace {
+
+std::string number(uint64_t value) {
+  return std::to_string(value);
+}
+
+std::string say(const NodeState& m) {
+  return describe(m);
+}
+std::string say(const SwitchRequest& m) {
+  return "SwitchRequest " + number(m.id.value) + " target " + m.target +
+         (m.check_only ? " check" : "");
+}
+std::string say(const CancelRequest& m) {
+  return "CancelRequest " + number(m.id.value);
+}
+std::string say(const CheckRequest& m) {
+  return "CheckRequest " + number(m.id.value);
+}
+std::string say(const CheckReply& m) {
+  return "CheckReply " + number(m.id.value) + " rows " + number(m.rows.size());
+}
+std::string say(const Probe& m) {
+  return "Probe " + number(m.id.value) + "/" + number(m.number);
+}
+std::string say(const ProbeReply& m) {
+  return "ProbeReply " + number(m.id.value) + "/" + number(m.number) + (m.reached ? " ok" : " no");
+}
+std::string say(const Offer& m) {
+  return "Offer " + number(m.id.value) + " epoch " + number(m.epoch.value) + " to " + m.candidate +
+         (m.granted ? " granted" : "");
+}
+std::string say(const GrantRequest& m) {
+  return "GrantRequest " + number(m.id.value) + " epoch " + number(m.epoch.value);
+}
+std::string say(const Decline& m) {
+  return "Decline " + number(m.id.value) + ": " + m.error;
+}
+std::string say(const ProxyNews& m) {
+  std::string text = "ProxyNews";
+  for (const auto& entry : m.proxies)
+    text += " [" + describe(entry.state) + (entry.lost ? ", lost]" : "]");
+  return text;
+}
+std::string say(const SwitchoverReport& m) {
+  return "SwitchoverReport " + number(m.id.value) + " " + to_string(m.result);
+}
+
+}  // namespace
+
+std::string describe(const NodeMessage& message) {
+  return std::visit([](const auto& m) { return say(m); }, message);
+}
+
+std::string describe(const NodeState& m) {
+  std::string text = std::string("NodeState ") + to_string(m.role) + " " + number(m.epoch.value);
+  if (m.activation)
+    text += " activation " + number(m.activation->epoch.value) + "@" + m.activation->node;
+  if (m.pause) text += " pause " + number(m.pause->epoch.value);
+  return text;
+}
+
+std::string describe(const ProxyState& m) {
+  return m.proxy + (m.holding ? " holds for " + number(m.switchover.value) : " does not hold") +
+         ", opened " + number(m.epoch.value);
+}
+
+const char* name_of(const Job& job) {
+  static constexpr std::array<const char*, std::variant_size_v<Job>> kNames{
+      "persist",          "check local",       "check candidate", "await transactions",
+      "read position",    "wait for position", "drain",           "fence",
+      "handover",         "catch up",          "open writes",     "stand down",
+      "record activation"};
+  return kNames.at(job.index());
+}
+
+}  // namespace active_master::sim

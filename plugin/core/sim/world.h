@@ -1,0 +1,238 @@
+// A whole cluster in one thread and one virtual clock: the very Node and Subscription that run in
+// servers and proxies, around them a network that loses, repeats, reorders and delays, servers that
+// crash and lag, proxies, and clients that write. One seed, one run, always the same.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "client/subscriber/subscription.h"
+#include "plugin/core/node.h"
+#include "plugin/core/sim/invariants.h"
+#include "plugin/core/sim/mutants.h"
+#include "plugin/core/sim/random.h"
+#include "plugin/core/sim/schedule.h"
+#include "plugin/core/sim/server.h"
+
+namespace active_master::sim {
+
+inline constexpr size_t kMaxNodes = 4;
+inline constexpr size_t kMaxProxies = 4;
+inline constexpr size_t kMaxParties = kMaxNodes + kMaxProxies;
+
+struct SimNode {
+  NodeName name;
+  Config config;
+  std::unique_ptr<Node> node;  // none: the server is down, or the plugin is not loaded
+  Durable disk;
+  Server server;
+  uint32_t incarnation = 0;  // what was sent to or started by an earlier one is gone
+  Time frozen_until{};
+  Time disk_full_until{};
+  bool stopping = false;
+  Duration absence{0};  // of the plugin, once it is stopped
+};
+
+struct SimProxy {
+  std::string name;
+  std::unique_ptr<client::Subscription> subscription;
+  std::optional<client::Route> memory;  // its state file
+  uint32_t incarnation = 0;
+  std::array<Time, kMaxNodes> connected_at{};
+  Time frozen_until{};
+  Time hung_until{};
+  // What the handler was asked last, and what it has done.
+  uint32_t asked = 0;
+  std::variant<std::monostate, client::Hold, client::Route> wanted;
+  std::optional<uint8_t> open_at;  // clients' transactions go here
+  bool enacted = true;
+  bool is_orphaned = false;  // the agent died, the proxy goes on as it was
+  std::vector<uint64_t> transactions;
+  Duration client_pause{2'000};
+};
+
+// A statement given on a node.
+struct Request {
+  SwitchoverId id;
+  uint8_t node = 0;
+  uint32_t incarnation = 0;
+  uint8_t target = 0;
+  bool check_only = false;
+  Time asked_at;
+  Time deadline;
+  int answers = 0;
+  Result result = Result::kRunning;
+  std::string error;
+};
+
+class World {
+ public:
+  World(const Schedule& schedule, const Mutant* mutant, std::string* trace);
+
+  // Plays the schedule to its end.
+  void run();
+
+  [[nodiscard]] const std::string& violation() const { return invariants_.violation(); }
+  [[nodiscard]] uint64_t steps() const { return all_steps_; }
+  [[nodiscard]] uint64_t messages() const { return messages_; }
+  [[nodiscard]] uint64_t jobs() const { return jobs_; }
+  [[nodiscard]] Time now() const { return now_; }
+  [[nodiscard]] const std::vector<Request>& requests() const { return requests_; }
+  [[nodiscard]] const std::vector<SimNode>& nodes() const { return nodes_; }
+  [[nodiscard]] const std::vector<SimProxy>& proxies() const { return proxies_; }
+  // Bits of rules that fired, by their place in the table.
+  [[nodiscard]] const std::vector<bool>& fired() const { return fired_; }
+  [[nodiscard]] const std::vector<bool>& subscriber_fired() const { return subscriber_fired_; }
+
+ private:
+  friend class Invariants;
+
+  enum class Kind : uint8_t {
+    kMail,
+    kLinkUp,
+    kLinkDown,
+    kProxyUp,
+    kProxyDown,
+    kServerStarted,
+    kJobEffect,
+    kJobAnswer,
+    kRestartNode,
+    kRestartProxy,
+    kHandler,
+    kProxyTick,
+    kClient,
+    kCommit,
+    kApply,
+    kStatus,
+    kStopPatience,
+    kReconfigured,
+    kRestore,  // a lasting fault ends
+    kAsk,
+  };
+  struct Event {
+    Time at;
+    uint64_t order = 0;
+    Kind kind = Kind::kMail;
+    uint8_t a = 0;
+    uint8_t b = 0;
+    uint32_t incarnation = 0;
+    uint64_t value = 0;
+  };
+  struct Broadcast {
+    NodeState state;
+    std::optional<protocol::NodeState> wire;
+  };
+  using Mail = std::variant<std::monostate, NodeMessage, std::shared_ptr<Broadcast>, ProxyState>;
+
+  // --- world.cc: parties, time, network ---
+  void build();
+  bool step();
+  void dispatch(const Event& event);
+  void give(uint8_t node, const Input& input);
+  void carry_out(uint8_t node, std::vector<Action> actions);
+  void settle(uint8_t proxy);
+  void announce(uint8_t proxy);
+  void push(Duration after, Kind kind, uint8_t a, uint8_t b, uint32_t incarnation,
+            uint64_t value = 0);
+  void post(uint8_t from, uint8_t to, Mail mail);
+  void deliver(const Event& event);
+  void deliver_to_proxy(uint8_t proxy, uint8_t from, Mail& mail);
+  void link_up(uint8_t from, uint8_t to);
+  void proxy_up(uint8_t proxy, uint8_t node);
+  void dial_all(uint8_t node);
+  void drop_links(uint8_t node);
+  void crash(uint8_t node);
+  void restart(uint8_t node);
+  void load_plugin(uint8_t node);
+  void unload_plugin(uint8_t node);
+  void crash_proxy(uint8_t proxy);
+  void restart_proxy(uint8_t proxy);
+  void handler_acts(uint8_t proxy, uint32_t asked);
+  void ask(uint8_t node, uint8_t target, bool check_only);
+  void ask_next();
+  [[nodiscard]] bool is_answered() const;
+  [[nodiscard]] bool is_converged() const;
+  [[nodiscard]] std::string why_not_converged() const;
+  void heal();
+  void check_the_end();
+
+  // --- world_jobs.cc: the model of MariaDB ---
+  void start_job(uint8_t node, JobId id, Job job);
+  void begin_next(uint8_t node, uint8_t lane);
+  void cancel_job(uint8_t node, JobId id);
+  void job_effect(uint8_t node, uint8_t lane);
+  // What is still missing for this job to succeed; empty: it has had its effect.
+  std::string attempt(uint8_t node, RunningJob& job, JobDone& done);
+  void append(uint8_t server, Entry::Kind kind, Epoch epoch);
+  void replicate_from(uint8_t server);
+  void apply(uint8_t server);
+  void client(uint8_t proxy);
+  void begin_transaction(uint8_t server, std::optional<uint8_t> proxy, Duration length);
+  void commit(uint8_t server, uint64_t transaction);
+  [[nodiscard]] Epoch epoch_of(uint8_t server) const;
+
+  // --- world_faults.cc ---
+  void fault_before_step();
+  void begin_fault(const Fault& fault);
+  void end_fault(const Fault& fault);
+  [[nodiscard]] std::optional<uint8_t> active_server() const;
+
+  template <typename... Parts>
+  void note(const Parts&... parts);  // into the trace, when there is one
+  void write_note(const std::string& text);
+
+  [[nodiscard]] bool is_frozen(uint8_t party) const;
+  [[nodiscard]] bool is_cut(uint8_t from, uint8_t to) const { return now_ < cut_until_[from][to]; }
+  [[nodiscard]] uint8_t proxy_party(uint8_t proxy) const {
+    return static_cast<uint8_t>(nodes_.size() + proxy);
+  }
+  [[nodiscard]] std::optional<uint8_t> node_number(const NodeName& name) const;
+  [[nodiscard]] Duration latency() { return Duration{random_.between(50, 400)}; }
+  [[nodiscard]] WallTime wall() const {
+    return static_cast<WallTime>(now_.since_start.count() + 1);
+  }
+
+  const Schedule& schedule_;
+  const Mutant* mutant_;
+  std::string* trace_;
+  Random random_;
+  Invariants invariants_;
+  std::span<const Rule> table_;
+
+  Time now_{Duration{1'000'000}};
+  uint64_t order_ = 0;
+  std::vector<Event> heap_;
+  std::vector<Mail> mails_;
+  std::vector<uint32_t> free_mails_;
+  std::vector<JobDone> answers_;
+  std::vector<uint32_t> free_answers_;
+
+  std::vector<SimNode> nodes_;
+  std::vector<SimProxy> proxies_;
+  std::array<std::array<bool, kMaxParties>, kMaxParties> link_{};  // from dials to
+  std::array<std::array<Time, kMaxParties>, kMaxParties> cut_until_{};
+  std::vector<Entry> history_;
+  uint64_t transactions_ = 0;
+  std::vector<Request> requests_;
+
+  bool asked_ = false;   // the faults begin to count
+  bool healed_ = false;  // no fault begins any more
+  bool active_fault_ = false;
+  Time healed_at_{};
+  uint8_t asks_left_ = 0;
+  uint8_t next_target_ = 0;
+  std::vector<bool> done_faults_;
+  uint64_t steps_ = 0;
+  uint64_t all_steps_ = 0;
+  uint64_t messages_ = 0;
+  uint64_t jobs_ = 0;
+  std::vector<bool> fired_;
+  std::vector<bool> subscriber_fired_;
+};
+
+}  // namespace active_master::sim

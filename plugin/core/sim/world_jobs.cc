@@ -1,0 +1,273 @@
+// The model of MariaDB: how jobs go, who can commit, what arrives where.
+#include <algorithm>
+#include <charconv>
+
+#include "plugin/core/sim/note.h"
+#include "plugin/core/sim/trace.h"
+#include "plugin/core/sim/world.h"
+
+namespace active_master::sim {
+namespace {
+
+constexpr const char* kNotYet = "not yet";
+
+size_t position_of(const std::string& gtid) {
+  const auto dash = gtid.rfind('-');
+  size_t position = 0;
+  if (dash != std::string::npos)
+    std::from_chars(gtid.data() + dash + 1, gtid.data() + gtid.size(), position);
+  return position;
+}
+
+Duration timeout_of(const Job& job) {
+  if (const auto* wait = std::get_if<WaitForPositionJob>(&job)) return wait->timeout;
+  if (const auto* drain = std::get_if<DrainJob>(&job)) return drain->timeout;
+  if (const auto* catch_up = std::get_if<CatchUpJob>(&job)) return catch_up->timeout;
+  return Duration{0};
+}
+
+}  // namespace
+
+void World::start_job(uint8_t number, JobId id, Job job) {
+  auto& n = nodes_[number];
+  RunningJob running;
+  running.id = id;
+  running.job = std::move(job);
+  running.work = Duration{random_.between(20, 400)};
+  if (asked_) {
+    ++jobs_;
+    if (!healed_) {
+      for (const auto& fault : schedule_.faults) {
+        if (fault.kind < FaultKind::kFailJob || fault.kind > FaultKind::kHangJob ||
+            fault.at != jobs_)
+          continue;
+        note("fault: ", to_string(fault.kind), " ", id.value, " of ", n.name);
+        running.fails |= fault.kind == FaultKind::kFailJob;
+        running.fails_after_effect |= fault.kind == FaultKind::kFailJobAfterEffect;
+        if (fault.kind == FaultKind::kSlowJob) running.work += fault.duration;
+        if (fault.kind == FaultKind::kHangJob) running.work += Duration{40'000'000};
+      }
+    }
+  }
+  if (std::holds_alternative<FenceJob>(running.job)) invariants_.fencing(number);
+  const Lane lane = lane_of(running.job);
+  note(n.name, " runs ", name_of(running.job), " ", id.value);
+  n.server.lanes[lane].push_back(std::move(running));
+  begin_next(number, lane);
+}
+
+void World::begin_next(uint8_t number, uint8_t lane) {
+  auto& n = nodes_[number];
+  auto& queue = n.server.lanes[lane];
+  if (queue.empty() || queue.front().started) return;
+  auto& job = queue.front();
+  job.started = true;
+  const auto timeout = timeout_of(job.job);
+  if (timeout > Duration{0}) job.deadline = now_ + timeout;
+  if (std::holds_alternative<DrainJob>(job.job)) n.server.gate_open = false;
+  push(job.work, Kind::kJobEffect, number, lane, n.incarnation, job.id.value);
+}
+
+void World::cancel_job(uint8_t number, JobId id) {
+  for (auto& queue : nodes_[number].server.lanes) {
+    for (auto& job : queue) {
+      if (job.id == id && job.started) job.cancelled = true;
+    }
+    std::erase_if(queue, [&](const RunningJob& job) { return job.id == id && !job.started; });
+  }
+}
+
+void World::job_effect(uint8_t number, uint8_t lane) {
+  auto& n = nodes_[number];
+  auto& queue = n.server.lanes[lane];
+  if (queue.empty()) return;
+  auto& job = queue.front();
+  JobDone done;
+  done.id = job.id;
+  if (job.fails) {
+    done.error = "no luck";
+  } else {
+    done.error = attempt(number, job, done);
+    if (done.error == kNotYet) {
+      if (job.cancelled) {
+        done.error = "cancelled";
+      } else if (now_ < job.deadline) {
+        job.poll = std::clamp(job.poll * 2, Duration{500}, Duration{40'000});
+        push(job.poll, Kind::kJobEffect, number, lane, n.incarnation);
+        return;
+      } else {
+        done.error = "not in time";
+      }
+    }
+    if (job.fails_after_effect) done.error = "no luck after all";
+  }
+  uint32_t slot;
+  if (free_answers_.empty()) {
+    slot = static_cast<uint32_t>(answers_.size());
+    answers_.push_back(std::move(done));
+  } else {
+    slot = free_answers_.back();
+    free_answers_.pop_back();
+    answers_[slot] = std::move(done);
+  }
+  push(Duration{random_.between(10, 200)}, Kind::kJobAnswer, number, lane, n.incarnation, slot);
+  queue.pop_front();
+  begin_next(number, lane);
+}
+
+std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
+  auto& n = nodes_[number];
+  auto& server = n.server;
+  const auto& job = running.job;
+  if (const auto* persist = std::get_if<PersistJob>(&job)) {
+    if (now_ < n.disk_full_until) return "disk full";
+    if (mutant_ && mutant_->disk_lies) return {};
+    invariants_.stored(number, n.disk, persist->durable);
+    n.disk = persist->durable;
+    return {};
+  }
+  if (std::holds_alternative<CheckLocalJob>(job)) {
+    done.rows.push_back({n.name, "local", Verdict::kOk, {}, {}});
+    done.facts.server_id = number + 1U;
+    return {};
+  }
+  if (std::holds_alternative<CheckCandidateJob>(job)) {
+    const bool is_fit = server.replicating && !server.errant && server.sources != 0;
+    done.rows.push_back({n.name,
+                         "candidate",
+                         is_fit ? Verdict::kOk : Verdict::kFailed,
+                         is_fit ? "" : "not fit",
+                         {}});
+    return {};
+  }
+  if (std::holds_alternative<ReadPositionJob>(job)) {
+    done.text = "0-1-" + std::to_string(server.applied);
+    return {};
+  }
+  if (const auto* wait = std::get_if<WaitForPositionJob>(&job)) {
+    return server.applied >= position_of(wait->gtid_position) ? "" : kNotYet;
+  }
+  if (std::holds_alternative<DrainJob>(job)) {
+    return server.transactions.empty() ? "" : kNotYet;
+  }
+  if (std::holds_alternative<FenceJob>(job)) {
+    if (!mutant_ || !mutant_->fence_lies) server.fenced = server.read_only = true;
+    return {};
+  }
+  if (const auto* handover = std::get_if<HandoverJob>(&job)) {
+    invariants_.wrote_handover(number, handover->epoch);
+    append(number, Entry::Kind::kHandover, handover->epoch);
+    done.text = "0-1-" + std::to_string(history_.size());
+    return {};
+  }
+  if (const auto* catch_up = std::get_if<CatchUpJob>(&job)) {
+    if (mutant_ && mutant_->catch_up_lies) return {};
+    const size_t position = position_of(catch_up->gtid);
+    if (server.applied < position) return kNotYet;
+    const bool seen = position >= 1 && history_[position - 1].kind == Entry::Kind::kHandover &&
+                      history_[position - 1].epoch == catch_up->epoch;
+    return seen ? "" : "the handover row did not arrive";
+  }
+  if (std::holds_alternative<OpenWritesJob>(job)) {
+    server.fenced = server.read_only = false;
+    server.gate_open = true;
+    // The plugin may be gone already, its thread is joined.
+    invariants_.opened_writes(number, n.node ? n.node->durable().epoch : n.disk.epoch);
+    return {};
+  }
+  if (std::holds_alternative<StandDownJob>(job)) {
+    server.fenced = server.read_only = true;
+    server.gate_open = true;
+    return {};
+  }
+  if (const auto* record = std::get_if<RecordActivationJob>(&job)) {
+    invariants_.wrote_activated(number, record->epoch);
+    append(number, Entry::Kind::kActivated, record->epoch);
+    return {};
+  }
+  return {};
+}
+
+Epoch World::epoch_of(uint8_t number) const {
+  const auto& n = nodes_[number];
+  return n.node ? n.node->durable().epoch : n.disk.epoch;
+}
+
+// --- the history and who has it ---------------------------------------------------------------
+
+void World::append(uint8_t number, Entry::Kind kind, Epoch epoch) {
+  auto& server = nodes_[number].server;
+  if (server.applied != history_.size()) {
+    return invariants_.violated("I2/3: " + nodes_[number].name + " writes though it has only " +
+                                std::to_string(server.applied) + " of " +
+                                std::to_string(history_.size()) + " transactions");
+  }
+  history_.push_back({kind, number, epoch});
+  server.applied = history_.size();
+  replicate_from(number);
+}
+
+void World::replicate_from(uint8_t number) {
+  for (uint8_t i = 0; i < nodes_.size(); ++i) {
+    auto& server = nodes_[i].server;
+    if (!(server.sources >> number & 1) || server.apply_pending) continue;
+    server.apply_pending = true;
+    push(server.lag + latency(), Kind::kApply, i, 0, 0);
+  }
+}
+
+void World::apply(uint8_t number) {
+  auto& server = nodes_[number].server;
+  server.apply_pending = false;
+  if (!server.up) return;
+  size_t reached = server.applied;
+  bool is_behind = false;
+  for (uint8_t i = 0; i < nodes_.size(); ++i) {
+    if (!(server.sources >> i & 1) || nodes_[i].server.applied <= server.applied) continue;
+    is_behind = true;
+    const bool flows = nodes_[i].server.up && server.replicating && !is_frozen(i) &&
+                       !is_frozen(number) && !is_cut(i, number) && !is_cut(number, i);
+    if (flows) reached = std::max(reached, nodes_[i].server.applied);
+  }
+  if (reached > server.applied) {
+    server.applied = reached;
+    replicate_from(number);
+  } else if (is_behind) {
+    server.apply_pending = true;
+    push(Duration{30'000}, Kind::kApply, number, 0, 0);
+  }
+}
+
+// --- clients ----------------------------------------------------------------------------------
+
+// One client per proxy, which writes wherever its proxy sends it: often when traffic has just been
+// opened, then less and less, because a write that nothing happens around finds nothing.
+void World::client(uint8_t number) {
+  auto& proxy = proxies_[number];
+  proxy.client_pause = std::min(proxy.client_pause * 3 / 2, Duration{800'000});
+  push(Duration{random_.between(500, proxy.client_pause.count())}, Kind::kClient, number, 0, 0);
+  if (!proxy.open_at || is_frozen(proxy_party(number)) ||
+      is_cut(proxy_party(number), *proxy.open_at))
+    return;
+  begin_transaction(*proxy.open_at, number, Duration{random_.between(50, 1'500)});
+}
+
+void World::begin_transaction(uint8_t number, std::optional<uint8_t> proxy, Duration length) {
+  auto& server = nodes_[number].server;
+  if (!server.up || !server.gate_open || server.read_only || is_frozen(number)) return;
+  const uint64_t id = ++transactions_;
+  server.transactions.push_back(id);
+  if (proxy) proxies_[*proxy].transactions.push_back(id);
+  push(length, Kind::kCommit, number, 0, nodes_[number].incarnation, id);
+}
+
+void World::commit(uint8_t number, uint64_t transaction) {
+  auto& server = nodes_[number].server;
+  for (auto& proxy : proxies_) std::erase(proxy.transactions, transaction);
+  if (std::erase(server.transactions, transaction) == 0) return;  // lost in a crash
+  if (!server.accepts()) return;                                  // an error for the client
+  invariants_.committed(number, epoch_of(number));
+  append(number, Entry::Kind::kClient, epoch_of(number));
+}
+
+}  // namespace active_master::sim

@@ -1,5 +1,8 @@
 #include "plugin/server/events.h"
 
+#include <stdexcept>
+#include <thread>
+
 #include "plugin/server/log.h"
 
 namespace active_master {
@@ -62,6 +65,33 @@ void enable_events(Session& session) {
   for (const auto& event : events(session, "SLAVESIDE_DISABLED")) {
     if (names.find("\n" + name_of(event) + "\n") != std::string::npos)
       alter(session, event, "ENABLE");
+  }
+}
+
+void await_running_events(Session& session, std::chrono::steady_clock::time_point deadline) {
+  using std::chrono::steady_clock;
+  constexpr std::chrono::milliseconds kMoment{100};
+  constexpr std::chrono::milliseconds kGlance{1};
+  if (session.value("SELECT @@event_scheduler") != "ON") return;
+  const auto since = steady_clock::now();
+  while (true) {
+    // The threads that run events have their definer's name, and no other thread this command.
+    const auto running = session.query(
+        "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND = 'Connect'"
+        " AND USER NOT IN ('system user', 'unauthenticated user', 'event_scheduler')");
+    if (running.empty()) return;
+    const auto now = steady_clock::now();
+    if (now >= deadline) throw std::runtime_error("an event of the event scheduler does not end");
+    if (now - since >= kMoment) {
+      for (const auto& event : running) {
+        try {
+          session.query("KILL " + event.at("ID").value_or("0"));
+        } catch (const SqlError&) {
+          // it has ended
+        }
+      }
+    }
+    std::this_thread::sleep_for(kGlance);
   }
 }
 

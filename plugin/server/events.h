@@ -2,6 +2,7 @@
 // as replication leaves them, without a trace in the binlog.
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "plugin/server/session.h"
@@ -14,6 +15,10 @@ namespace active_master {
 
 // Enables what the newest handover row names. Logs which it can't.
 void enable_events(Session& session);
+
+// After the fence is closed: waits until no event is running that may have begun to write before.
+// One that takes longer than a moment is killed. Throws at the deadline.
+void await_running_events(Session& session, std::chrono::steady_clock::time_point deadline);
 
 // The reverse, for events that are enabled.
 void disable_events(Session& session);

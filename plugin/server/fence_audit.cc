@@ -74,10 +74,11 @@ std::map<unsigned long, std::unique_ptr<Client>> clients;  // by thread id
 
 // The first event of a session tells whether it is a client's. Later ones don't: the applier takes
 // on a definer's name and host when it creates a procedure, say. Null: it isn't.
-Client* recognise(MYSQL_THD thd, bool has_client_identity, unsigned long thread_id) {
+Client* recognise(MYSQL_THD thd, bool has_client_identity, unsigned long thread_id,
+                  Client* otherwise = nullptr) {
   if (reinterpret_cast<uintptr_t>(thd_getspecific(thd, generation_key)) == generation)
     return static_cast<Client*>(thd_getspecific(thd, client_key));
-  Client* client = nullptr;
+  Client* client = otherwise;
   if (has_client_identity) {
     auto made = std::make_unique<Client>();
     made->born = server_gate().term();
@@ -88,6 +89,15 @@ Client* recognise(MYSQL_THD thd, bool has_client_identity, unsigned long thread_
   thd_setspecific(thd, client_key, client);
   thd_setspecific(thd, generation_key, reinterpret_cast<void*>(generation));
   return client;
+}
+
+// Threads of the event scheduler, which run the events: no client's, but fenced all the same. None
+// of them is counted by the gate; before the handover they are waited for.
+Client event_thread;
+
+bool is_event_thread(const mysql_event_table& event) {
+  return event.host == nullptr && event.user != nullptr &&
+         std::string_view(event.user) == "event_scheduler";
 }
 
 // The server writes "user[user] @ host [ip]", and a client always has a host. The applier has at
@@ -268,6 +278,10 @@ void on_general_event(MYSQL_THD thd, const mysql_event_general& event) {
   const std::string_view user(event.general_user, event.general_user_length);
   Client* client = recognise(thd, !user.ends_with(kNoHost), event.general_thread_id);
   if (client == nullptr) return let_go(thd);
+  if (client == &event_thread) {
+    if (server_fence().closed()) take_read_only_admin(thd);
+    return let_go(thd);
+  }
   switch (event.event_subclass) {
     case MYSQL_AUDIT_GENERAL_LOG: {
       // A replica's session stays in this command for as long as the replica lives.
@@ -290,9 +304,17 @@ void on_general_event(MYSQL_THD thd, const mysql_event_general& event) {
 
 void on_table_event(MYSQL_THD thd, const mysql_event_table& event) {
   // Whatever the event: the last one of an applier's transaction is a read of statistics.
-  Client* client = recognise(thd, event.host != nullptr, event.thread_id);
+  Client* client = recognise(thd, event.host != nullptr, event.thread_id,
+                             is_event_thread(event) ? &event_thread : nullptr);
   if (client == nullptr) return let_go(thd);
-  if (event.event_subclass != MYSQL_AUDIT_TABLE_LOCK || event.read_only) return;
+  const bool writes = event.event_subclass == MYSQL_AUDIT_TABLE_LOCK && !event.read_only;
+  if (client == &event_thread) {
+    // The scheduler itself keeps its books in mysql.event.
+    if (writes && server_fence().closed() && std::string_view(event.database.str) != "mysql")
+      refuse(thd, *client);
+    return let_go(thd);
+  }
+  if (!writes) return;
   on_table_write(thd, *client, event);
 }
 

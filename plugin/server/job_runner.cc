@@ -173,6 +173,7 @@ void perform(Context& context, const FenceJob& job, JobDone&) {
           [&] { return context.cancelled || steady_clock::now() >= deadline; })) {
     throw std::runtime_error("a statement is still writing");
   }
+  await_running_events(*context.session, deadline);
 }
 
 void perform(Context& context, const HandoverJob& job, JobDone& done) {

@@ -92,11 +92,6 @@ const std::vector<Mutant>& mutants() {
       r.action = Mutations::open_writes;
       r.to = S::kReopen;
     }));
-    add(changed("undoes_after_the_grant", 300,
-                [](Rule& r) { r.from = r.from | States(S::kGranted); }));
-    for (auto& rule : list.back().table) {
-      if (rule.number == 308) rule.from = rule.from | States(S::kGranted);
-    }
     add(changed("activates_before_it_is_durable", 407, [](Rule& r) {
       r.action = Mutations::open_writes;
       r.to = S::kActivateOpen;

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Is the plugin built as what runs inside a database server should be? plugin/hardening_test.sh LIBRARY
+# Is the plugin built as what runs inside a database server should be? plugin/hardening_test.sh LIBRARY [LIBRARY_FOR_FAULT_TESTS]
 set -uo pipefail
 
 library=$1
@@ -30,4 +30,10 @@ must "no library is looked up beside the program (RPATH)" lacks 'R(UN)?PATH' "$d
 must "no shell and no program is ever started" lacks ' U (system|popen|exec[lv]p?e?|posix_spawnp?|fork|vfork)(@|$)' "$imports"
 must "only what the server looks up is exported" lacks '.' "$(grep -vE '^(_maria_[a-z_]+|[a-z_0-9]+_service)$' <<<"$exports" || true)"
 must "the server finds the plugins" has '^_maria_plugin_declarations_$' "$exports"
+
+# Fault points are in the library for fault tests only. That one is looked at to see that this finds them.
+has_fault_points() { grep -qE '[Aa]ctive_master_fault|as it was asked for' <(strings "$1"); }
+lacks_fault_points() { ! has_fault_points "$1"; }
+must "it has no fault points" lacks_fault_points "$library"
+[[ -z ${2-} ]] || must "the library for fault tests has them" has_fault_points "$2"
 exit "$failed"

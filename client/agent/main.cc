@@ -14,6 +14,7 @@
 #include "client/agent/agent_check.h"
 #include "client/agent/credentials.h"
 #include "client/agent/exec.h"
+#include "client/agent/faulty.h"
 #include "client/agent/haproxy.h"
 #include "client/agent/haproxy_readers.h"
 #include "client/agent/maxscale.h"
@@ -274,7 +275,7 @@ void wait_for_signal() {
 
 int run(const Options& options) {
   spdlog::set_level(options.log_level);
-  const auto driver = make_driver(options);
+  const auto driver = with_fault_points(make_driver(options));
   if (options.is_check) {
     for (const auto& advice : driver->check()) std::printf("Advice: %s.\n", advice.c_str());
     std::puts("The proxy is configured as needed, as far as it tells.");

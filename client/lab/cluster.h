@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "client/checker/history.h"
 #include "client/cli/sql_client.h"
-#include "client/lab/history.h"
 #include "client/lab/process.h"
 #include "client/protocol/names.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "client/lab/checker.h"
+#include "client/checker/checker.h"
 #include "client/lab/cluster.h"
 #include "client/lab/workload.h"
 

@@ -8,9 +8,9 @@
 #include <thread>
 #include <vector>
 
+#include "client/checker/history.h"
 #include "client/lab/cluster.h"
 #include "client/lab/foreign_proxy.h"
-#include "client/lab/history.h"
 
 namespace active_master::client {
 class TrafficGate;

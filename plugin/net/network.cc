@@ -3,6 +3,7 @@
 #include <boost/asio/post.hpp>
 
 #include "client/protocol/dialler.h"
+#include "client/protocol/fault.h"
 #include "plugin/net/codec.h"
 
 namespace active_master {
@@ -22,6 +23,37 @@ constexpr size_t kMaxProxyFrameSize = size_t{16} * 1024;
 
 // How a TLS connection begins; a frame of ours begins with the high byte of its length, which is 0.
 constexpr char kTlsHandshakeRecord = 0x16;
+
+// In the order of NodeMessage. A grant is an offer that says so.
+[[maybe_unused]] std::string fault_point(const NodeMessage& message) {
+  constexpr const char* kPoints[] = {"node_state",    "switch_request", "cancel_request",
+                                     "check_request", "check_reply",    "probe",
+                                     "probe_reply",   "offer",          "grant_request",
+                                     "decline",       "report",         "proxy_news"};
+  static_assert(std::size(kPoints) == std::variant_size_v<NodeMessage>);
+  const auto* offer = std::get_if<Offer>(&message);
+  return offer != nullptr && offer->granted ? "grant" : kPoints[message.index()];
+}
+
+// Sends it now, later, or not at all.
+template <typename Send>
+void send_faultily(boost::asio::io_context& io, const std::string& point, Send send) {
+  const fault::Fault fault = fault::at("send_" + point);
+  if (fault.loses()) return;
+  if (fault.kind != fault::Kind::kLate) return send();
+  auto timer = std::make_shared<boost::asio::steady_timer>(io, fault.time);
+  timer->async_wait([timer, send](error_code error) {
+    if (!error) send();
+  });
+}
+
+// False: it isn't heard. The lie is that an offer is a grant.
+[[maybe_unused]] bool hears(NodeMessage& message) {
+  const fault::Fault fault = fault::at("hear_" + fault_point(message));
+  auto* offer = std::get_if<Offer>(&message);
+  if (fault.kind == fault::Kind::kLie && offer != nullptr) offer->granted = true;
+  return !fault.loses();
+}
 
 }  // namespace
 
@@ -384,6 +416,9 @@ void Network::hear_node(const SessionPtr& session, const Frame& frame) {
     log_refusal(session->ip(), reason);
     return session->connection->close(reason);
   }
+  if constexpr (fault::kCompiledIn) {
+    if (!hears(*message)) return;
+  }
   deliver_(FromNode{session->name(), std::move(*message)});
 }
 
@@ -429,7 +464,12 @@ void Network::forget(const SessionPtr& session, const std::string& reason) {
 void Network::send(const NodeName& node, const NodeMessage& message) {
   const auto it = links_.find(node);
   if (it == links_.end() || !it->second->is_up()) return;
-  it->second->send(std::make_shared<const std::string>(encode(to_wire(message))));
+  const auto bytes = std::make_shared<const std::string>(encode(to_wire(message)));
+  if constexpr (fault::kCompiledIn) {
+    send_faultily(io_, fault_point(message), [link = it->second, bytes] { link->send(bytes); });
+  } else {
+    it->second->send(bytes);
+  }
 }
 
 void Network::send(const std::string& proxy, const NodeState& state) {
@@ -444,8 +484,15 @@ void Network::send_to_all(const NodeState& state) {
   std::vector<std::shared_ptr<Connection>> receivers;
   receivers.reserve(proxies_.size());
   for (const auto& [name, session] : proxies_) receivers.push_back(session->connection);
-  for (const auto& connection : receivers) connection->send(bytes);
-  for (const auto& [name, link] : links_) link->send(bytes);
+  const auto send = [bytes, receivers, links = links_] {
+    for (const auto& connection : receivers) connection->send(bytes);
+    for (const auto& [name, link] : links) link->send(bytes);
+  };
+  if constexpr (fault::kCompiledIn) {
+    send_faultily(io_, "node_state", send);
+  } else {
+    send();
+  }
 }
 
 }  // namespace active_master

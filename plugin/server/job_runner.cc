@@ -9,6 +9,7 @@
 #include <optional>
 #include <thread>
 
+#include "client/protocol/fault.h"
 #include "plugin/server/checks.h"
 #include "plugin/server/events.h"
 #include "plugin/server/fence_audit.h"
@@ -312,6 +313,21 @@ LaneNumber lane_number(const Job& job) {
   return kQueryLane;
 }
 
+// In the order of Job. What is persisted tells the steps of a switchover apart.
+[[maybe_unused]] std::string fault_point(const Job& job) {
+  if (const auto* persist = std::get_if<PersistJob>(&job)) {
+    if (persist->durable.grant) return "persist_grant";
+    if (persist->durable.intent) return "persist_intent";
+    return persist->durable.role == Role::kActive ? "persist_active" : "persist_standby";
+  }
+  constexpr const char* kPoints[] = {
+      "",      "check", "check_candidate", "await_transactions", "read_position", "probe",
+      "drain", "fence", "handover",        "catch_up",           "open_writes",   "stand_down",
+      "record"};
+  static_assert(std::size(kPoints) == std::variant_size_v<Job>);
+  return kPoints[job.index()];
+}
+
 }  // namespace
 
 JobRunner::JobRunner(StateFile& state_file, std::function<void(JobDone)> done,
@@ -331,7 +347,16 @@ void JobRunner::run(JobId id, Job job) {
       if (server_is_stopping()) throw std::runtime_error("the server is shutting down");
       LazySession session(statement_limit(job));
       Context context{session, state_file_, cancelled};
-      std::visit([&](const auto& j) { perform(context, j, done); }, job);
+      const auto do_it = [&] {
+        std::visit([&](const auto& j) { perform(context, j, done); }, job);
+      };
+      if constexpr (fault::kCompiledIn) {
+        const std::string point = fault_point(job);
+        if (fault::pass(point)) do_it();
+        (void)fault::pass(point + "_done");
+      } else {
+        do_it();
+      }
     } catch (const std::exception& error) {
       done.error = error.what();
     }

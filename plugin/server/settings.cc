@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "client/protocol/credentials.h"
+#include "client/protocol/fault.h"
 #include "client/protocol/names.h"
 #include "plugin/server/fence_audit.h"
 #include "plugin/server/log.h"
@@ -26,6 +27,9 @@ char* listen_address;
 char* peers;
 char* sql_address;
 char* request;
+#ifdef ACTIVE_MASTER_FAULTS
+char* fault_points;
+#endif
 char* secret_file;
 char* tls_ca;
 char* tls_cert;
@@ -330,6 +334,20 @@ void update_fence_mode(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save)
       {LogLine::Level::kWarning, std::string("active_master_fence is now ") + fence_names[fence]});
 }
 
+#ifdef ACTIVE_MASTER_FAULTS
+std::string check_fault(std::string_view value) {
+  return fault::parse(value)
+             ? ""
+             : "must be a list of point:pause, :crash, :error, :skip, :lie, :late:MILLISECONDS";
+}
+std::string may_always_change() {
+  return {};
+}
+void update_fault(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noexcept {
+  if (assign(to, save)) fault::arm(text(fault_points));
+}
+#endif
+
 int check_request(MYSQL_THD thd, st_mysql_sys_var*, void* save, st_mysql_value* value) noexcept;
 void forget_request(MYSQL_THD, st_mysql_sys_var*, void*, const void*) noexcept {}
 
@@ -424,6 +442,12 @@ MYSQL_SYSVAR_BOOL(reload_tls, reload_tls, PLUGIN_VAR_NOCMDOPT,
 MYSQL_SYSVAR_STR(request, request, PLUGIN_VAR_NOCMDOPT | PLUGIN_VAR_MEMALLOC,
                  "The door that the procedures in schema active_master use; not for people.",
                  check_request, forget_request, "");
+
+#ifdef ACTIVE_MASTER_FAULTS
+MYSQL_SYSVAR_STR(fault, fault_points, PLUGIN_VAR_NOCMDOPT | PLUGIN_VAR_MEMALLOC,
+                 "Points at which this build goes wrong, for tests: see docs/testing.md.",
+                 (check_string<check_fault, may_always_change>), update_fault, "");
+#endif
 
 MYSQL_SYSVAR_UINT(
     active_transaction_limit, active_transaction_limit, kNumber,
@@ -649,6 +673,9 @@ st_mysql_sys_var* system_variables[] = {VARIABLE(node_name),
                                         VARIABLE(fence_hold),
                                         VARIABLE(fence_error),
                                         VARIABLE(request),
+#ifdef ACTIVE_MASTER_FAULTS
+                                        VARIABLE(fault),
+#endif
                                         nullptr};
 #undef VARIABLE
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <type_traits>
 
+#include "client/protocol/fault.h"
 #include "plugin/core/view.h"
 #include "plugin/server/snapshot.h"
 
@@ -38,6 +39,12 @@ uint64_t value_of_aborted(const View& view) {
 uint64_t value_of_pause(const View& view) {
   return static_cast<uint64_t>(view.last_write_pause.count());
 }
+
+#ifdef ACTIVE_MASTER_FAULTS
+uint64_t value_of_faults(const View&) {
+  return fault::fired;
+}
+#endif
 
 // The server gives each call a buffer to put the value in.
 template <auto function>
@@ -74,6 +81,9 @@ st_mysql_show_var status_variables[] = {
     entry<value_of_done>("Active_master_switchovers_done"),
     entry<value_of_aborted>("Active_master_switchovers_aborted"),
     entry<value_of_pause>("Active_master_last_write_pause_us"),
+#ifdef ACTIVE_MASTER_FAULTS
+    entry<value_of_faults>("Active_master_faults"),
+#endif
     {nullptr, nullptr, SHOW_UNDEF},
 };
 

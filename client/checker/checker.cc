@@ -1,4 +1,4 @@
-#include "client/lab/checker.h"
+#include "client/checker/checker.h"
 
 #include <algorithm>
 #include <limits>
@@ -143,8 +143,8 @@ void check_answers(const History& history, const FoundRows& found, const Rules& 
   violations.add(report.failed_present, "writes were refused but are there", failed);
   if (!rules.errors_inside_allowed) {
     violations.add(report.errors_inside, "errors inside of transactions", inside);
+    violations.add(strict_count, "errors of clients that should see none", strict);
   }
-  violations.add(strict_count, "errors of clients that should see none", strict);
 }
 
 // Each active master's term begins with its switchover and ends when its successor was known to
@@ -202,6 +202,110 @@ void check_one_master(const Recording& recording, const FoundRows& found, Report
       .add(report.two_masters, "writes were taken by a node while another one was active", example);
 }
 
+// Epochs as nodes and proxies said them: they only grow, one node is active in each, and no node
+// can still be written to once a node of a higher epoch could.
+void check_epochs(const Recording& recording, Report& report) {
+  struct Active {
+    std::string node;
+    int64_t writable_us = kForever;  // the end of the first look that found it writable
+  };
+  std::map<uint64_t, Active> active;
+  std::map<std::string, uint64_t> highest;
+  std::string lower;
+  std::string second;
+  for (const Observation& seen : recording.observations) {
+    uint64_t& known = highest[seen.who];
+    if (seen.epoch < known && ++report.epochs_lowered == 1) {
+      lower =
+          seen.who + " went from " + std::to_string(known) + " to " + std::to_string(seen.epoch);
+    }
+    known = std::max(known, seen.epoch);
+    if (seen.role != "ACTIVE") continue;
+    Active& term = active.try_emplace(seen.epoch, Active{seen.who, kForever}).first->second;
+    if (term.node != seen.who && ++report.epochs_shared == 1) {
+      second = term.node + " and " + seen.who + " in " + std::to_string(seen.epoch);
+    }
+    if (seen.is_writable) term.writable_us = std::min(term.writable_us, seen.end_us);
+  }
+  std::string late;
+  for (const Observation& seen : recording.observations) {
+    if (seen.role != "ACTIVE" || !seen.is_writable) continue;
+    for (auto higher = active.upper_bound(seen.epoch); higher != active.end(); ++higher) {
+      if (seen.start_us <= higher->second.writable_us) continue;
+      if (++report.late_writable == 1) {
+        late = seen.who + " in " + std::to_string(seen.epoch) + " after " + higher->second.node +
+               " in " + std::to_string(higher->first);
+      }
+      break;
+    }
+  }
+  Violations violations(report.violations);
+  violations.add(report.epochs_lowered, "epochs that went down", lower);
+  violations.add(report.epochs_shared, "looks at a second active node of an epoch", second);
+  violations.add(report.late_writable, "looks at a node that was writable after its term", late);
+}
+
+// Every switchover ends in exactly one of done, rolled back and failed closed, and its answer says
+// the same as the nodes do.
+void check_outcomes(const History& history, Report& report) {
+  for (const Switchover& s : history.switchovers) {
+    const std::string name = "the switchover from " + s.from + " to " + s.to;
+    if (!s.answered) report.violations.push_back(name + " has not ended");
+    if (!s.left) continue;
+    const auto only = [&](const std::string& node) {
+      return s.left->active == node && s.left->writable == std::vector{node};
+    };
+    const bool is_done = only(s.to);
+    const bool is_rolled_back = only(s.from);
+    const bool is_closed = s.left->writable.empty();
+    ++(is_done ? report.done : is_rolled_back ? report.rolled_back : report.failed_closed);
+    std::string writable;
+    for (const auto& node : s.left->writable) writable += " " + node;
+    if (!is_done && !is_rolled_back && !is_closed) {
+      report.violations.push_back(name + " left " + s.left->active +
+                                  " active and writable:" + writable);
+    } else if (s.is_known && is_done != s.text.empty()) {
+      report.violations.push_back(name + " was answered by '" + (s.text.empty() ? "done" : s.text) +
+                                  "', but " + s.left->active + " is active");
+    }
+  }
+}
+
+void check_recoveries(const std::vector<Recovery>& recoveries, Report& report) {
+  for (const Recovery& r : recoveries) {
+    if (r.end_us == 0) {
+      report.violations.push_back("the cluster did not recover after " + r.after);
+      continue;
+    }
+    const int64_t took = r.end_us - r.start_us;
+    report.worst_recovery_us = std::max(report.worst_recovery_us, took);
+    if (took <= r.limit_us) continue;
+    report.violations.push_back("the cluster took " + std::to_string(took / 1000) +
+                                " ms to recover after " + r.after + ", more than " +
+                                std::to_string(r.limit_us / 1000));
+  }
+}
+
+// A process that still is the same holds no more than it did.
+void check_footprints(const Recording& recording, Report& report) {
+  for (const Footprint& before : recording.before) {
+    for (const Footprint& after : recording.after) {
+      if (after.who != before.who || after.pid != before.pid) continue;
+      const auto compare = [&](const char* what, int64_t was, int64_t is) {
+        if (is <= was) return;
+        report.violations.push_back(before.who + " leaks " + what + ": " + std::to_string(was) +
+                                    " before, " + std::to_string(is) + " after");
+      };
+      compare("threads", before.threads, after.threads);
+      compare("sockets", before.sockets, after.sockets);
+      compare("file descriptors", before.other_files, after.other_files);
+      compare("files of its state", before.state_files, after.state_files);
+      compare("sessions", before.sessions, after.sessions);
+      compare("metadata locks", before.metadata_locks, after.metadata_locks);
+    }
+  }
+}
+
 void measure_gaps(const History& history, Report& report) {
   std::vector<int64_t> ends;
   for (const Write& write : history.writes) {
@@ -236,6 +340,10 @@ Report check(const Recording& recording, const Rules& rules) {
   check_same_everywhere(found, report);
   check_answers(recording.history, found, rules, report);
   check_one_master(recording, found, report);
+  check_epochs(recording, report);
+  check_outcomes(recording.history, report);
+  check_recoveries(recording.recoveries, report);
+  check_footprints(recording, report);
   measure_gaps(recording.history, report);
   return report;
 }

@@ -1,4 +1,5 @@
-// Holds the clients' history against what is in the tables: a pure function.
+// Holds what was seen of a run against what must hold, and against what is in the tables: a pure
+// function.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "client/lab/history.h"
+#include "client/checker/history.h"
 
 namespace active_master::lab {
 
@@ -37,6 +38,16 @@ struct Report {
   uint64_t unknown_absent = 0;
   uint64_t failed_present = 0;  // the server said no, but the row is there
 
+  uint64_t epochs_lowered = 0;  // looks at a node or proxy whose epoch was lower than before
+  uint64_t epochs_shared = 0;   // looks at a second node that was active in an epoch
+  uint64_t late_writable = 0;   // looks at a node that was writable after one of a higher epoch
+
+  // How the switchovers ended that were looked at afterwards.
+  uint64_t done = 0;
+  uint64_t rolled_back = 0;
+  uint64_t failed_closed = 0;
+  int64_t worst_recovery_us = 0;
+
   // Errors that clients saw, by where: between transactions (nothing was lost but the time to try
   // again), or inside (a running transaction was cut, or a write's outcome was left unclear).
   uint64_t errors_between = 0;
@@ -52,7 +63,7 @@ struct Report {
 };
 
 struct Rules {
-  bool errors_inside_allowed = false;
+  bool errors_inside_allowed = false;  // and those of strict clients: a server dies under them
 };
 
 [[nodiscard]] Report check(const Recording& recording, const Rules& rules);

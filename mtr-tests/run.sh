@@ -1,10 +1,21 @@
 #!/bin/bash
-# Runs the suite active_master in the server's own mysql-test-run: mtr-tests/run.sh [OPTION... TEST...]
+# Runs the suite active_master in the server's own mysql-test-run: mtr-tests/run.sh [--under TOOL] [OPTION... TEST...]
 # Options go to mysql-test-run, for example --record or --start-and-exit.
+# --under asan: the plugin of build/asan, with the sanitizers' runtime loaded before the server; what they
+#   find ends the server, and so the test.
+# --under valgrind: the servers below valgrind. Errors and leaks count if the plugin has a part in them, in
+#   servers that shut down in order (as in the test `cycle`).
 set -euo pipefail
 
 source=$(cd "$(dirname "$0")/.." && pwd)
-build=${ACTIVE_MASTER_BUILD:-$source/build/release}
+under=
+if [[ ${1-} == --under ]]; then
+  under=${2-}
+  shift 2
+fi
+preset=release
+[[ $under != asan ]] || preset=asan
+build=${ACTIVE_MASTER_BUILD:-$source/build/$preset}
 plugin=$build/plugin/active_master.so
 if [[ ! -e $plugin ]]; then
   echo "mtr-tests/run.sh: $plugin is missing: build it, or set ACTIVE_MASTER_BUILD" >&2
@@ -18,7 +29,38 @@ rm -rf "$base/root"
 plugins=$base/root/lib/mysql/plugin
 suites=$base/root/mysql-test
 mkdir -p "$plugins" "$suites/plugin/active_master"
-ln -s /usr/bin /usr/sbin /usr/share "$base/root/"
+ln -s /usr/bin /usr/share "$base/root/"
+reports=$base/reports  # a file for each server below a tool
+rm -rf "$reports"
+mkdir -p "$reports" "$base/root/sbin"
+# What stands for the server: mysql-test-run starts it by this path.
+case $under in
+  '') server=() ;;
+  asan)
+    # Leaks are valgrind's: the server's own can't be told from ours once the plugin is unloaded.
+    server=(env "LD_PRELOAD=$(clang++ -print-file-name=libclang_rt.asan-x86_64.so)"
+      "ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:log_path=$reports/asan" "UBSAN_OPTIONS=print_stacktrace=1")
+    ;;
+  valgrind)
+    server=(valgrind "--log-file=$reports/valgrind.%p" --leak-check=full "--show-leak-kinds=definite,possible"
+      --keep-debuginfo=yes --num-callers=40 --error-limit=no)
+    export MTR_START_TIMEOUT=600
+    # Valgrind does not follow io_uring, and has no room for the terabytes that the server reserves.
+    set -- --testcase-timeout=20 --suite-timeout=60 --shutdown-timeout=300 --mysqld=--skip-innodb-use-native-aio \
+      --mysqld=--loose-innodb-buffer-pool-size-max=64M "$@"
+    ;;
+  *)
+    echo "mtr-tests/run.sh: --under takes asan or valgrind" >&2
+    exit 2
+    ;;
+esac
+# Not for the one that only makes the data directory.
+cat >"$base/root/sbin/mariadbd" <<END
+#!/bin/bash
+[[ " \$* " == *" --bootstrap "* ]] && exec /usr/sbin/mariadbd "\$@"
+exec ${server[*]@Q} /usr/sbin/mariadbd "\$@"
+END
+chmod 755 "$base/root/sbin/mariadbd"
 for directory in /usr/lib/*/libmariadb3; do  # plugins of the client library
   mkdir -p "$base/root/lib/$(basename "$(dirname "$directory")")"
   ln -s "$directory" "$base/root/lib/$(basename "$(dirname "$directory")")/"
@@ -38,5 +80,20 @@ trap '' PIPE
 
 export ACTIVE_MASTER_SQL=$source/sql
 cd "$suites"
+failed=0
 perl mysql-test-run.pl --suite=active_master --force --parallel=2 --retry=0 \
-  --testcase-timeout=2 --suite-timeout=20 --vardir="$base/var" --tmpdir="$sockets" "$@"
+  --testcase-timeout=2 --suite-timeout=20 --vardir="$base/var" --tmpdir="$sockets" "$@" || failed=1
+
+# What the tools saw. A paragraph is an error with its stacks.
+for report in "$reports"/*; do
+  [[ -e $report ]] || continue
+  ours=$(sed -E 's/^==[0-9]+== ?//' "$report" |
+    awk -v all="$([[ $under == asan ]] && echo 1 || echo 0)" 'BEGIN {RS = ""; ORS = "\n\n"} all || /(at|by) 0x[0-9A-F]+: [^\n]*active_master/')
+  [[ -z $ours ]] || { printf '%s:\n%s\n' "$report" "$ours" && failed=1; }
+done
+if [[ $under == valgrind ]]; then
+  whole=$(grep -l 'HEAP SUMMARY' "$reports"/* | wc -l)
+  echo "valgrind looked for leaks in $whole servers"
+  [[ $whole -ge 2 ]] || failed=1
+fi
+exit "$failed"

@@ -45,7 +45,7 @@ TEST(ParseDuration, KnowsUnits) {
   EXPECT_EQ(parse_duration("59s"), seconds(59));
   EXPECT_EQ(parse_duration("4m30s"), seconds(270));
   EXPECT_EQ(parse_duration("1d2h"), seconds(93600));
-  for (const char* wrong : {"", "s", "5", "5x", "s5", "<NEVER>"}) {
+  for (const char* wrong : {"", "s", "5", "5x", "s5", "<NEVER>", "213503982334602d"}) {
     EXPECT_FALSE(parse_duration(wrong)) << wrong;
   }
 }
@@ -80,6 +80,8 @@ TEST(ParseSessionsElsewhere, GivesThoseOfTheServerAtAnotherAddress) {
               testing::ElementsAre("0xa"));
   EXPECT_THAT(parse_sessions_elsewhere(text, "be", "s", {"::1", 11}),
               testing::ElementsAre("0xa", "0xb"));
+  const std::string nameless = session("", "be", "s (id=1) addr=127.0.0.1:10");
+  EXPECT_TRUE(parse_sessions_elsewhere(nameless, "be", "s", {"127.0.0.1", 11}).empty());
   EXPECT_TRUE(parse_sessions_elsewhere("garbage\n  server=s (id=1) addr=x", "be", "s", {}).empty());
 }
 

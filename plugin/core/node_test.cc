@@ -335,7 +335,8 @@ World a_proxy_that_speaks_only_sql_takes_part() {
   EXPECT_EQ(proxy.registers("node1", "no name"), number(ErrorCode::kBadName));
   EXPECT_EQ(proxy.acknowledges("node1", "p1", {1}), number(ErrorCode::kUnknownProxy));
   EXPECT_EQ(proxy.registers("node1", "p1"), 0);
-  const auto& shown = world.node("node1").view()->proxies;
+  const auto view = world.node("node1").view();  // must outlive what is taken from it
+  const auto& shown = view->proxies;
   EXPECT_EQ(shown.size(), 1);
   EXPECT_EQ(shown.front().ip, "10.0.0.7");
   EXPECT_EQ(shown.front().driver, "sql");

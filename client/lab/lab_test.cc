@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "client/lab/binlog.h"
 #include "client/lab/checker.h"
 #include "client/lab/history.h"
 #include "client/lab/process.h"
@@ -22,6 +23,27 @@ using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
+
+// As mariadb-binlog prints a transaction that writes to this table.
+std::string transaction(const std::string& gtid, const std::string& table) {
+  return "#251125 12:00:00 server id 1  end_log_pos 507 CRC32 0x1b1c0bf8 \tGTID " + gtid +
+         " trans\n/*!100001 SET @@session.gtid_seq_no=5*//*!*/;\n#251125 12:00:00 server id 1 "
+         " end_log_pos 560 \tTable_map: " +
+         table + " mapped to number 32\n";
+}
+
+TEST(MissedHandovers, AreSeenWhereAnotherServerGoesOn) {
+  std::istringstream good(transaction("0-1-1", "`lab`.`writes`") +
+                          transaction("0-1-2", "`active_master`.`event`") +
+                          transaction("0-2-3", "`lab`.`writes`"));
+  EXPECT_THAT(missed_handovers(good), testing::IsEmpty());
+  std::istringstream bad(transaction("0-1-1", "`active_master`.`event`") +
+                         transaction("0-1-2", "`lab`.`writes`") +
+                         transaction("0-2-3", "`lab`.`writes`"));
+  EXPECT_THAT(missed_handovers(bad), ElementsAre(HasSubstr("has 0-2-3 after 0-1-2")));
+  std::istringstream empty("");
+  EXPECT_THAT(missed_handovers(empty), SizeIs(1));
+}
 
 // A recording in which node1 took writes 1 to 3, the role moved, and node2 took 4 to 6: each write
 // n lasted from n * 100 to n * 100 + 50 us, and is on both nodes.

@@ -64,10 +64,6 @@ struct Context {
   }
 };
 
-void set_read_only(Session& session, bool on) {
-  session.query(std::string("SET GLOBAL read_only = ") + (on ? "1" : "0"));
-}
-
 // read_only is what refuses, and what monitors look at; the fence sees to it that it binds
 // everyone.
 void close_fence(Session& session) {
@@ -369,8 +365,8 @@ void JobRunner::read_status() {
     if (server_is_stopping()) return;
     try {
       const auto rows = Session().query(
-          "SELECT @@read_only AS r, @@gtid_current_pos AS g, @@gtid_binlog_state AS b,"
-          " @@server_id AS s");
+          std::string("SELECT ") + kReadOnlyIsOn +
+          " AS r, @@gtid_current_pos AS g, @@gtid_binlog_state AS b, @@server_id AS s");
       const Row& row = rows.front();
       if (!gate_is_watching()) reload_fence();
       status_({row.at("r") != "0", row.at("g").value_or(""),

@@ -30,6 +30,12 @@ struct SwitchoverId {
 
 using NodeName = std::string;  // checked with is_valid_name() where it enters
 
+// The longest text taken over from a peer or a server message.
+inline constexpr size_t kMaxText = 512;
+[[nodiscard]] inline std::string cut(const std::string& text) {
+  return text.substr(0, kMaxText);
+}
+
 // Monotonic time, passed in by whoever owns the clock; never the wall clock.
 using Duration = std::chrono::microseconds;
 struct Time {

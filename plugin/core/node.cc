@@ -14,6 +14,9 @@ constexpr size_t kMaxEvents = 1000;      // ACTIVE_MASTER_EVENTS
 constexpr size_t kMaxErrands = 1000;     // jobs for peers; a peer that asks for more is not ours
 constexpr size_t kReportsForAPeer = 20;  // that it gets when it connects
 
+// Whoever is in one of these replicates from the active master.
+constexpr States kFollowers{State::kStandby, State::kResume};
+
 // After the director's own limits a statement waits a little for the news to travel.
 constexpr Duration kAnswerMargin{2'000'000};
 
@@ -81,6 +84,7 @@ Time Node::next_wakeup() const {
   if (operation_ && kTimed.contains(state_) && state_ != State::kResume && !operation_->failure)
     next = std::min(next, operation_->deadline);
   for (const auto& [id, request] : requests_) next = std::min(next, request.deadline);
+  if (is_confirmed()) next = std::min(next, following_.due);  // else a message begins it
   return next;
 }
 
@@ -126,8 +130,11 @@ Event Node::absorb(const JobDone& input) {
   if (const auto it = errands_.find(input.id); it != errands_.end()) {
     const Errand errand = it->second;
     errands_.erase(it);
-    if (errand.is_probe) {
-      send(errand.from, ProbeReply{errand.id, errand.probe, input.error.empty(), cut(input.error)});
+    if (errand.kind == Errand::Kind::kProbe) {
+      send(errand.from, ProbeReply{errand.id, static_cast<uint32_t>(errand.number),
+                                   input.error.empty(), cut(input.error)});
+    } else if (errand.kind == Errand::Kind::kCompare) {
+      send(errand.from, FollowReply{errand.number, cut(input.error), cut(input.text)});
     } else {
       auto rows = input.rows;
       if (!input.error.empty()) {
@@ -137,6 +144,11 @@ Event Node::absorb(const JobDone& input) {
       send(errand.from, CheckReply{errand.id, std::move(rows)});
     }
     return Event::kNone;
+  }
+  if (following_.job && input.id == *following_.job) {
+    following_.job.reset();
+    job_ = &input;
+    return input.error.empty() ? Event::kFollowStep : Event::kFollowFailed;
   }
   if (!awaited_ || input.id != *awaited_) {
     if (!input.error.empty()) log(LogLine::Level::kWarning, "error=\"" + cut(input.error) + "\"");
@@ -240,7 +252,8 @@ Event Node::absorb(const StopCommand&) {
 Event Node::receive(const NodeName& from, const NodeState& message) {
   auto& state = peers_[from].state;
   view_changed_ |= state.role != message.role || state.epoch != message.epoch ||
-                   state.fenced != message.fenced || state.gtid_position != message.gtid_position ||
+                   state.replication != message.replication || state.fenced != message.fenced ||
+                   state.gtid_position != message.gtid_position ||
                    state.read_only != message.read_only;
   const bool was_confirmed = is_confirmed();
   state = message;
@@ -288,7 +301,7 @@ Event Node::receive(const NodeName& from, const CancelRequest& message) {
 
 Event Node::receive(const NodeName& from, const CheckRequest& message) {
   if (errands_.size() >= kMaxErrands) return Event::kNone;
-  errands_[run_aside(CheckCandidateJob{message})] = {from, message.id, 0, false};
+  errands_[run_aside(CheckCandidateJob{message})] = {Errand::Kind::kCheck, from, message.id};
   return Event::kNone;
 }
 
@@ -302,8 +315,8 @@ Event Node::receive(const NodeName& from, const CheckReply& message) {
 Event Node::receive(const NodeName& from, const Probe& message) {
   if (errands_.size() >= kMaxErrands) return Event::kNone;
   const auto timeout = std::min(message.timeout, config_.approach_timeout);
-  errands_[run_aside(WaitForPositionJob{message.gtid_position, timeout})] = {from, message.id,
-                                                                             message.number, true};
+  errands_[run_aside(WaitForPositionJob{message.gtid_position, timeout})] = {
+      Errand::Kind::kProbe, from, message.id, message.number};
   return Event::kNone;
 }
 
@@ -362,6 +375,14 @@ void Node::enter(State next, const Rule& rule) {
   }
   state_ = next;
   view_changed_ = true;
+  if (next != old) {
+    if (kFollowers.contains(next)) {
+      if (!kFollowers.contains(old)) begin_following();
+    } else {
+      rest_from_following();
+      if (role() == Role::kActive) following_ = {};
+    }
+  }
   if (next != old) {
     since_ = wall_;
     dirty_ = true;
@@ -455,6 +476,8 @@ NodeState Node::node_state() const {
         PauseNotice{pause_->switchover, pause_->epoch, std::max(pause_->until - now_, Duration{0})};
   }
   state.confirmed = is_confirmed();
+  state.replication = following_.status;
+  state.replication_error = following_.error;
   state.phase = phase_of(state_);
   state.sql_address = config_.sql_address;
   state.fenced = fenced();
@@ -522,6 +545,7 @@ void Node::adopt(const Activation& activation) {
   if (durable_.grant && durable_.grant->epoch <= activation.epoch) durable_.grant.reset();
   if (pause_ && pause_->epoch <= activation.epoch) pause_.reset();
   run_aside(PersistJob{durable_});
+  begin_following();
   dirty_ = true;
 }
 

@@ -59,19 +59,19 @@ Event Node::absorb(const ProxyState& input) {
 Event Node::absorb(const RegisterProxy& input) {
   const auto known = proxies_.find(input.proxy);
   if (!is_valid_name(input.proxy)) {
-    answer_proxy(input.id,
-                 make_error(ErrorCode::kBadName,
-                            "'" + input.proxy.substr(0, kMaxNameLength) + "' is no proxy name"));
+    answer_plainly(input.id,
+                   make_error(ErrorCode::kBadName,
+                              "'" + input.proxy.substr(0, kMaxNameLength) + "' is no proxy name"));
   } else if (known != proxies_.end() && known->second.connected && !known->second.by_sql) {
-    answer_proxy(input.id,
-                 make_error(ErrorCode::kProxyNameTaken,
-                            "proxy " + input.proxy + " is connected from " + known->second.ip));
+    answer_plainly(input.id,
+                   make_error(ErrorCode::kProxyNameTaken,
+                              "proxy " + input.proxy + " is connected from " + known->second.ip));
   } else if (role() != Role::kActive) {
-    answer_proxy(input.id,
-                 durable_.active_node.empty() || durable_.active_node == self()
-                     ? make_error(ErrorCode::kNotBootstrapped, "no active master is known here")
-                     : make_error(ErrorCode::kRegisterElsewhere,
-                                  "node " + durable_.active_node + " is the active master"));
+    answer_plainly(input.id,
+                   durable_.active_node.empty() || durable_.active_node == self()
+                       ? make_error(ErrorCode::kNotBootstrapped, "no active master is known here")
+                       : make_error(ErrorCode::kRegisterElsewhere,
+                                    "node " + durable_.active_node + " is the active master"));
   } else {
     auto& proxy = proxies_[input.proxy];
     proxy.ip = input.ip;
@@ -81,7 +81,7 @@ Event Node::absorb(const RegisterProxy& input) {
     proxy.state.proxy = input.proxy;
     proxy.state.driver = "sql";
     view_changed_ = true;
-    answer_proxy(input.id, {});
+    answer_plainly(input.id, {});
   }
   return Event::kNone;
 }
@@ -90,16 +90,16 @@ Event Node::absorb(const AcknowledgeProxy& input) {
   forget_expired_proxies();
   const auto known = proxies_.find(input.proxy);
   if (known == proxies_.end() || !known->second.by_sql) {
-    answer_proxy(input.id, make_error(ErrorCode::kUnknownProxy,
-                                      "proxy '" + cut(input.proxy) + "' is unknown"));
+    answer_plainly(input.id, make_error(ErrorCode::kUnknownProxy,
+                                        "proxy '" + cut(input.proxy) + "' is unknown"));
     return Event::kNone;
   }
   auto& proxy = known->second;
   proxy.heard_at = now_;
   proxy.heard_wall = wall_;
   view_changed_ = true;
-  answer_proxy(input.id,
-               input.switchover ? take_acknowledgement(proxy, input.switchover) : Error{});
+  answer_plainly(input.id,
+                 input.switchover ? take_acknowledgement(proxy, input.switchover) : Error{});
   return Event::kNone;
 }
 
@@ -126,13 +126,13 @@ Error Node::take_acknowledgement(Proxy& proxy, SwitchoverId switchover) const {
   return {};
 }
 
-void Node::answer_proxy(SwitchoverId statement, const Error& error) {
+void Node::answer_plainly(SwitchoverId statement, const Error& error) {
   auto report = std::make_shared<SwitchoverReport>();
   report->id = statement;
   report->result = error ? Result::kRefused : Result::kDone;
   report->error_number = static_cast<uint32_t>(error.code);
   report->error = error.text;
-  actions_.push_back(Answer{std::move(report)});
+  actions_.emplace_back(Answer{std::move(report)});
 }
 
 Event Node::receive(const NodeName& from, const ProxyNews& message) {

@@ -67,12 +67,16 @@ enum class Phase {
   kDone,
 };
 
+// How a standby gets on with replicating from the active master. kNone: it is none.
+enum class Replication { kNone, kPending, kFollowing, kFailed, kDiverged };
+
 enum class Verdict { kOk, kWarning, kFailed };
 
 enum class Result { kRunning, kDone, kAborted, kRefused, kUnknown };
 
 const char* to_string(Role role);
 const char* to_string(Phase phase);
+const char* to_string(Replication replication);
 const char* to_string(Verdict verdict);
 const char* to_string(Result result);
 

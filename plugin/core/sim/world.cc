@@ -67,8 +67,8 @@ void World::build() {
       n.disk.active_address = "n1:3306";
     }
     invariants_.stored(i, n.disk, n.disk);
-    // Every server replicates from every other.
-    n.server.sources = static_cast<uint8_t>(((1U << count) - 1) & ~(1U << i));
+    const unsigned others = ((1U << count) - 1) & ~(1U << i);
+    n.server.sources = static_cast<uint8_t>(schedule_.star ? others & 1U : others);
   }
   proxies_.resize(schedule_.proxies);
   for (uint8_t p = 0; p < schedule_.proxies; ++p) {
@@ -104,6 +104,7 @@ bool World::step() {
     if (!healed_) fault_before_step();
     if (!invariants_.violation().empty()) return false;
     if (!healed_ && is_answered() && !active_fault_) heal();
+    if (healed_) rejoin_the_diverged();
     if (healed_ && is_converged()) {
       check_the_end();
       return false;

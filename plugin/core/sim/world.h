@@ -180,6 +180,7 @@ class World {
   [[nodiscard]] std::string why_not_converged() const;
   void heal();
   void check_the_end();
+  void rejoin_the_diverged();
 
   // --- world_jobs.cc: the model of MariaDB ---
   void start_job(uint8_t node, JobId id, Job job);

@@ -98,6 +98,8 @@ std::string World::why_not_converged() const {
     if (n.node->durable().epoch != epoch) return n.name + " does not know the epoch";
     if (i == *active) continue;
     if (n.server.accepts()) return n.name + " takes writes";
+    if (n.node->replication() != Replication::kFollowing || !(n.server.sources >> *active & 1))
+      return n.name + " does not follow: " + to_string(n.node->replication());
   }
   for (uint8_t p = 0; p < proxies_.size(); ++p) {
     const auto& proxy = proxies_[p];
@@ -127,6 +129,14 @@ void World::check_the_end() {
     if (request.result != Result::kDone)
       invariants_.violated("without a fault the answer is " +
                            std::string(to_string(request.result)) + ": " + request.error);
+  }
+}
+
+// What an operator does who has mended a node.
+void World::rejoin_the_diverged() {
+  for (uint8_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].node && nodes_[i].node->replication() == Replication::kDiverged)
+      give(i, RejoinCommand{{888}});
   }
 }
 

@@ -14,6 +14,7 @@
 #include "plugin/server/fence_audit.h"
 #include "plugin/server/gtid.h"
 #include "plugin/server/log.h"
+#include "plugin/server/replication.h"
 #include "plugin/server/transactions.h"
 
 namespace active_master {
@@ -213,6 +214,25 @@ void perform(Context& context, const RecordActivationJob& job, JobDone&) {
           std::to_string(job.id.value) + ")");
 }
 
+void perform(Context& context, const ReadGtidsJob&, JobDone& done) {
+  done.text = context.session->value("SELECT @@gtid_binlog_state");
+}
+
+// A server that was made from a backup has what gtid_slave_pos says, although its binlog lacks it.
+void perform(Context& context, const CompareGtidsJob& job, JobDone& done) {
+  const auto own =
+      context.session->value("SELECT CONCAT(@@gtid_binlog_state, ',', @@gtid_slave_pos)");
+  done.text = missing_transactions(job.gtids, own, job.servers);
+}
+
+void perform(Context& context, const FollowJob& job, JobDone&) {
+  follow(*context.session, job, context.cancelled);
+}
+
+void perform(Context& context, const LeaveJob& job, JobDone&) {
+  leave(*context.session, job);
+}
+
 }  // namespace
 
 // One thread and one queue.
@@ -281,6 +301,7 @@ enum LaneNumber : size_t {
   kCatchUpLane,
   kProbeLane,
   kQueryLane,
+  kFollowLane,
   kLaneCount
 };
 
@@ -297,6 +318,9 @@ LaneNumber lane_number(const Job& job) {
   if (std::holds_alternative<PersistJob>(job)) return kJournalLane;
   if (std::holds_alternative<CatchUpJob>(job)) return kCatchUpLane;
   if (std::holds_alternative<WaitForPositionJob>(job)) return kProbeLane;
+  // STOP SLAVE waits for what the applier is doing, and nothing else shall wait for that.
+  if (std::holds_alternative<FollowJob>(job) || std::holds_alternative<LeaveJob>(job))
+    return kFollowLane;
   // In one lane, so that who may write changes in the order in which it was decided.
   if (std::holds_alternative<DrainJob>(job) || std::holds_alternative<FenceJob>(job) ||
       std::holds_alternative<HandoverJob>(job) || std::holds_alternative<OpenWritesJob>(job) ||

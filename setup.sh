@@ -8,7 +8,7 @@ packages="
   g++ cmake ninja-build ccache clang-format clang-tidy clang libclang-rt-14-dev
   libboost-dev libprotobuf-dev protobuf-compiler libssl-dev libspdlog-dev libcli11-dev
   nlohmann-json3-dev libgtest-dev libgmock-dev libbenchmark-dev libsqlite3-dev libpcre2-dev
-  mariadb-server mariadb-client libmariadb-dev libmariadbd-dev mariadb-test mariadb-test-data patch
+  mariadb-server mariadb-client libmariadb-dev libmariadbd-dev mariadb-test mariadb-test-data patch valgrind
   haproxy python3
 "
 

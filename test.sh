@@ -2,19 +2,20 @@
 # Builds everything and runs the tests: ./test.sh [GROUP...], ./test.sh --list
 # All output goes to build/release/test-logs and is shown only of a group that fails; the last lines
 # are each runner's own summary.
-# shellcheck disable=SC2317  # the groups are called by their names
+# shellcheck disable=SC2016,SC2317  # the groups, and fuzz_one, are called by their names
 set -uo pipefail
 cd "$(dirname "$0")" || exit
 
-groups=(unit simulator mtr e2e)
-on_request=(sanitizers fuzz tidy)  # they take long and run with the same result on every machine
+groups=(unit simulator mtr e2e asan fuzz)
+on_request=(sanitizers tidy)  # they take long and run with the same result on every machine
 declare -A about=(
   [unit]="formatting, and every unit test (ctest)"
   [simulator]="the protocol through half a million simulated schedules of crashes, losses and delays"
   [mtr]="the plugin in a real server, as SQL sees it (mysql-test-run)"
   [e2e]="real clusters and proxies: switchovers under load, and faults (lab)"
-  [sanitizers]="the unit tests with GCC's address, undefined behaviour and thread sanitizers"
-  [fuzz]="each fuzzer for 30 s, from the corpora in the repository (libFuzzer)"
+  [asan]="the tests of what the network can reach, and the simulator, with the address and undefined behaviour sanitizers"
+  [fuzz]="each fuzzer for 30 s, from the corpora in the repository (libFuzzer), with the same sanitizers"
+  [sanitizers]="all unit tests, the simulator and the plugin in real servers with the address, undefined behaviour and thread sanitizers, and valgrind"
   [tidy]="clang-tidy over all our files, with the list in .clang-tidy"
 )
 # The lines in which each group's runners sum up.
@@ -23,20 +24,21 @@ declare -A summary=(
   [simulator]='^Simulator  '
   [mtr]='All [0-9]+ tests were successful|Failed [0-9]+/[0-9]+ tests'
   [e2e]='^(Load|Switchovers|Result|SKIPPED)  |[0-9]+ passed, [0-9]+ failed'
-  [sanitizers]='tests passed.* out of'
+  [asan]='tests passed.* out of|^Simulator  '
   [fuzz]='^fuzzed |SUMMARY'
+  [sanitizers]='tests passed.* out of|^Simulator  |All [0-9]+ tests were successful|Failed [0-9]+/[0-9]+ tests|^valgrind looked'
   [tidy]='(warning|error): '
 )
 
 logs=build/release/test-logs
 
-# build PRESET [TARGET]
-build() { cmake --preset "$1" && cmake --build --preset "$1" --target "${2:-all}"; }
+# build PRESET [TARGET...]
+build() { cmake --preset "$1" && cmake --build --preset "$1" --target "${@:2}"; }
 
 group_unit() {
   local failed=0
   ./format.sh --check || failed=1
-  { build release && ctest --preset release; } || failed=1
+  { build release all && ctest --preset release; } || failed=1
   return "$failed"
 }
 
@@ -49,11 +51,11 @@ group_simulator() {
   return "$failed"
 }
 
-group_mtr() { build release && mtr-tests/run.sh; }
+group_mtr() { build release all && mtr-tests/run.sh; }
 
 group_e2e() {
   local lab=build/release/client/lab/active-master-lab proxy failed=0
-  build release || return
+  build release all || return
   $lab run --switchovers 100 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via gate --watch-read-only || failed=1
   $lab run --switchovers 100 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via haproxy || failed=1
   for proxy in proxysql maxscale; do  # if they are here
@@ -64,32 +66,49 @@ group_e2e() {
   return "$failed"
 }
 
-group_sanitizers() {
-  local preset failed=0
-  for preset in asan tsan; do
-    { build "$preset" unit_tests && ctest --preset "$preset"; } || failed=1
-  done
+group_asan() {
+  local tests=(core_test plugin_test protocol_test network_test daemon_test subscriber_test) failed=0
+  build asan "${tests[@]}" simulator || return
+  ctest --preset asan -L "^($(IFS='|' && echo "${tests[*]}"))\$" || failed=1
+  build/asan/plugin/simulator --seed 1 --schedules 10000 || failed=1
   return "$failed"
 }
 
-# What a fuzzer finds is kept below build/fuzz/found; FUZZ_SECONDS is for longer runs.
-group_fuzz() {
-  local fuzzer name failed=0
-  build fuzz fuzzers || return
-  mkdir -p build/fuzz/found
-  for fuzzer in build/fuzz/{client,plugin}/*_fuzz build/fuzz/client/*/*_fuzz; do
-    [[ -x $fuzzer ]] || continue
-    name=$(basename "$fuzzer")
-    mkdir -p "build/fuzz/corpus/$name"
-    # The first corpus grows, the second one is the repository's.
-    if "$fuzzer" -max_total_time="${FUZZ_SECONDS:-30}" -max_len=4096 -print_final_stats=1 \
-      -artifact_prefix="build/fuzz/found/$name-" "build/fuzz/corpus/$name" ./*/*/fuzz/corpus/"$name"; then
-      echo "fuzzed $name"
-    else
-      failed=1
-    fi
+group_sanitizers() {
+  local preset failed=0
+  for preset in asan tsan; do
+    { build "$preset" unit_tests simulator && ctest --preset "$preset"; } || failed=1
   done
+  build/asan/plugin/simulator --seed 1 --schedules 20000 || failed=1
+  build/tsan/plugin/simulator --seed 1 --schedules 1000 || failed=1
+  { build asan active_master && mtr-tests/run.sh --under asan; } || failed=1
+  { build release active_master && mtr-tests/run.sh --under valgrind cycle; } || failed=1
   return "$failed"
+}
+
+# fuzz_one PROGRAM: from the corpus in the repository, which grows below build/asan/corpus. What it finds
+# is kept in build/asan/found. FUZZ_SECONDS and FUZZ_RUNS are for longer runs.
+fuzz_one() {
+  local name log seeds
+  name=$(basename "$1")
+  log=$logs/$name.log
+  seeds=$(ls -d ./*/*/fuzz/corpus/"$name")
+  mkdir -p "build/asan/corpus/$name" build/asan/found
+  if "$1" -max_total_time="${FUZZ_SECONDS:-30}" -runs="${FUZZ_RUNS:--1}" -max_len=4096 -print_final_stats=1 \
+    -artifact_prefix="build/asan/found/$name-" "build/asan/corpus/$name" "$seeds" >"$log" 2>&1; then
+    echo "fuzzed $name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") executions"
+  else
+    cat "$log"
+    return 1
+  fi
+}
+
+group_fuzz() {
+  build asan fuzzers || return
+  export -f fuzz_one
+  export logs
+  find build/asan -name '*_fuzz' -type f -executable -print0 | sort -z |
+    xargs -0 -n 1 -P "$(nproc)" bash -c 'fuzz_one "$0"'
 }
 
 group_tidy() { build release tidy; }

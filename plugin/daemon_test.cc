@@ -6,8 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
 #include <deque>
 
+#include "client/protocol/frame.h"
 #include "client/protocol/test_credentials.h"
 #include "plugin/server/log.h"
 
@@ -179,6 +182,20 @@ class DaemonTest : public testing::Test {
     ASSERT_TRUE(eventually([&] { return knows_active(0, "node1") && knows_active(1, "node1"); }));
   }
 
+  // Asked for on either node, also on the one that isn't the active master. Refused while the one
+  // before is not quite over there: then again.
+  void must_move_to(const std::string& target, int director, uint64_t first_id) {
+    uint64_t id = first_id;
+    Result result = Result::kRefused;
+    EXPECT_TRUE(eventually([&] {
+      ++id;
+      result = ask(director, SwitchCommand{{id}, target, false}, id);
+      return result != Result::kRefused;
+    }));
+    EXPECT_EQ(result, Result::kDone) << last_error;
+    EXPECT_TRUE(eventually([&] { return knows_active(0, target) && knows_active(1, target); }));
+  }
+
   protocol::TestDirectory directory;
   Member members[2];
   std::string last_error;
@@ -206,21 +223,49 @@ TEST_F(DaemonTest, MovesTheRoleWhileOthersReadAndReconfigure) {
   }
   for (uint64_t round = 0; round < 6; ++round) {
     const std::string target = round % 2 == 0 ? "node2" : "node1";
-    // Asked for on either node, also on the one that isn't the active master. Refused while the one
-    // before is not quite over there: then again.
-    uint64_t id = 10 + round * 1000;
-    Result result = Result::kRefused;
-    EXPECT_TRUE(eventually([&] {
-      ++id;
-      result = ask(round % 4 < 2 ? 0 : 1, SwitchCommand{{id}, target, false}, id);
-      return result != Result::kRefused;
-    }));
-    EXPECT_EQ(result, Result::kDone) << last_error;
-    EXPECT_TRUE(eventually([&] { return knows_active(0, target) && knows_active(1, target); }));
+    must_move_to(target, round % 4 < 2 ? 0 : 1, 10 + round * 1000);
   }
   stop = true;
   for (auto& thread : others) thread.join();
   EXPECT_EQ(daemon(0).view()->epoch, Epoch{7});
+}
+
+// Opens connections without TLS, one after the other; how many of them were closed by the node.
+void knock(const std::stop_token& stop, uint16_t port, std::atomic<uint64_t>& closed) {
+  using boost::asio::ip::tcp;
+  protocol::Frame frame;
+  frame.mutable_hello()->set_name("node2");
+  const std::string hello = protocol::encode(frame);
+  while (!stop.stop_requested()) {
+    boost::asio::io_context io;
+    tcp::socket socket(io);
+    boost::system::error_code error;
+    socket.connect({boost::asio::ip::address_v4::loopback(), port}, error);
+    if (error) continue;
+    boost::asio::write(socket, boost::asio::buffer(hello), error);
+    std::string answer;
+    boost::asio::read(socket, boost::asio::dynamic_buffer(answer), error);  // until it is closed
+    ++closed;
+  }
+}
+
+TEST_F(DaemonTest, MovesTheRoleOverTlsWhilePlainStrangersKnock) {
+  protocol::TestCa ca(directory);
+  for (auto& member : members) {
+    member.daemon.reset();
+    auto& network = member.settings.network;
+    network.credentials = protocol::must_load(ca.files(network.node, "DNS:" + network.node));
+  }
+  for (int i = 0; i < 2; ++i) start(i);
+  bootstrap();
+  std::atomic<uint64_t> closed = 0;
+  const std::jthread stranger(
+      [&](const std::stop_token& stop) { knock(stop, members[0].settings.network.port, closed); });
+  for (uint64_t round = 0; round < 2; ++round) {
+    const uint64_t before = closed;
+    EXPECT_TRUE(eventually([&] { return closed > before; }));
+    must_move_to(round == 0 ? "node2" : "node1", 0, 10 + round * 1000);
+  }
 }
 
 TEST_F(DaemonTest, StopsWhileRequestsWait) {

@@ -87,6 +87,18 @@ BEGIN
 END //
 
 CREATE OR REPLACE DEFINER = active_master@localhost
+PROCEDURE active_master.rejoin()
+  SQL SECURITY DEFINER MODIFIES SQL DATA
+  COMMENT 'On a standby: compares it with the active master again and makes it follow; one row'
+BEGIN
+  CALL active_master.request(CONCAT('rejoin ', UUID_SHORT()));
+  EXECUTE IMMEDIATE
+    "SELECT S.NODE, S.ACTIVE_NODE, N.REPLICATION
+       FROM information_schema.ACTIVE_MASTER_STATE S
+       JOIN information_schema.ACTIVE_MASTER_NODES N ON N.NODE = S.NODE";
+END //
+
+CREATE OR REPLACE DEFINER = active_master@localhost
 PROCEDURE active_master.status()
   SQL SECURITY DEFINER READS SQL DATA
   COMMENT 'This node, then all nodes, then all proxies'

@@ -340,10 +340,15 @@ TEST_F(ProgramTest, RepairsAReloadedHaproxyAlsoInMidHold) {
   ASSERT_TRUE(eventually([&] { return haproxy.queued() == 1; }));
   haproxy.reload();  // the new worker has server a, and does not hold
   ASSERT_TRUE(eventually([&] { return haproxy.stat("s1", "slim") == "1"; }));
-  Client later(haproxy.frontend());
-  ASSERT_TRUE(eventually([&] { return haproxy.queued() == 1; }));
+  // The old worker listens until the new one has told it to stop, and may take a few clients yet.
+  std::optional<Client> later;
+  ASSERT_TRUE(eventually([&] {
+    if (haproxy.queued() == 1) return true;
+    later.emplace(haproxy.frontend());
+    return false;
+  }));
   activate_b_in_epoch_2();
-  EXPECT_TRUE(later.eventually_hears("b"));
+  EXPECT_TRUE(later->eventually_hears("b"));
   EXPECT_EQ(held.look(), "")
       << "it is with the old worker, which nobody can tell anything any more";
   EXPECT_TRUE(eventually([&] { return node_b.proxy().epoch() == 2; }));

@@ -22,6 +22,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr size_t kMaxOutput = 65536;
+constexpr const char* kPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr milliseconds kGlance{5};
 
 Json to_json(const NamedAddress& server) {
@@ -43,6 +44,9 @@ class Child {
     socket_ = ends[0];
     std::array<char*, 3> arguments{const_cast<char*>(program.c_str()),
                                    const_cast<char*>(action.c_str()), nullptr};
+    // The same wherever the agent runs: what is in its own environment is none of its business.
+    std::array<char*, 3> environment{const_cast<char*>(kPath), const_cast<char*>("LC_ALL=C"),
+                                     nullptr};
     const pid_t parent = getpid();
     pid_ = fork();
     if (pid_ == 0) {
@@ -51,7 +55,7 @@ class Child {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       for (const int fd : {0, 1, 2}) dup2(ends[1], fd);
       close_range(3, ~0U, 0);  // our connections are none of its business
-      if (getppid() == parent) execv(arguments[0], arguments.data());
+      if (getppid() == parent) execve(arguments[0], arguments.data(), environment.data());
       const char* reason = strerrordesc_np(errno);
       (void)!write(2, reason, strlen(reason));
       _exit(127);

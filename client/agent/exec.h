@@ -1,5 +1,5 @@
 // Drives any proxy through a program of the user's, called by its path (no shell in between) with
-// the action as its only argument and a JSON object on standard input:
+// the action as its only argument, a JSON object on standard input, and a fixed environment:
 //
 //   {"action": "open", "proxy": "proxy1", "cluster": "shop", "epoch": 7,
 //    "active": {"node": "node2", "host": "10.0.0.2", "port": 3306},

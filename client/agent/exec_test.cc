@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "client/agent/testing.h"
@@ -118,6 +119,17 @@ TEST_F(ExecTest, SurvivesAProgramThatReadsNothingAndWritesMuch) {
   std::ofstream(directory / "program")
       << "#!/bin/sh\nexec <&-\nhead -c 1000000 /dev/zero | tr '\\0' x\n";
   exec.hold(hold);
+}
+
+TEST_F(ExecTest, GivesItTheSameEnvironmentEverywhere) {
+  ::setenv("SOMETHING_OF_OURS", "secret", 1);
+  auto exec = driver("env >$DIR/environment");
+  exec.hold(hold);
+  std::ifstream in(directory / "environment");
+  std::set<std::string> names;
+  for (std::string line; std::getline(in, line);) names.insert(line.substr(0, line.find('=')));
+  for (const char* of_the_shell : {"PWD", "OLDPWD", "SHLVL", "_"}) names.erase(of_the_shell);
+  EXPECT_EQ(names, (std::set<std::string>{"LC_ALL", "PATH"}));
 }
 
 TEST_F(ExecTest, SaysThatThereIsNoSuchProgram) {

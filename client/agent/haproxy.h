@@ -40,39 +40,15 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "client/agent/driver.h"
+#include "client/agent/haproxy_answers.h"
 
 namespace active_master::agent {
-
-// --- What HAProxy answers. Each of these is empty if the text isn't such an answer.
-
-// The rows of `show servers state` and `show stat`: the values by the names in the header.
-using Row = std::map<std::string, std::string, std::less<>>;
-[[nodiscard]] std::vector<Row> parse_servers_state(std::string_view text);
-[[nodiscard]] std::vector<Row> parse_stat(std::string_view text);
-
-// A duration as `show sess` writes it: "59s", "4m30s", "1h5m".
-[[nodiscard]] std::optional<std::chrono::seconds> parse_duration(std::string_view text);
-
-// How long the connection that came from `source` will be queued yet, from `show sess`.
-[[nodiscard]] std::optional<std::chrono::seconds> parse_queued_for(std::string_view text,
-                                                                   const Address& source);
-
-// The sessions on backend/server that run at another address than this one, from `show sess all`:
-// what `shutdown session` takes.
-[[nodiscard]] std::vector<std::string> parse_sessions_elsewhere(std::string_view text,
-                                                                std::string_view backend,
-                                                                std::string_view server,
-                                                                const Address& address);
-
-// --- The driver.
 
 class Haproxy : public Driver {
  public:

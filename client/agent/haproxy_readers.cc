@@ -1,7 +1,6 @@
 #include "client/agent/haproxy_readers.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "client/agent/server_address.h"
 
@@ -11,11 +10,6 @@ namespace {
 // Bits of srv_admin_state.
 constexpr unsigned long kMaintenance = 0x01 | 0x02 | 0x04 | 0x20 | 0x40;
 constexpr unsigned long kDrain = 0x08;
-
-std::string value(const Row& row, std::string_view name) {
-  const auto found = row.find(name);
-  return found == row.end() ? "" : found->second;
-}
 
 }  // namespace
 
@@ -31,10 +25,10 @@ std::vector<HaproxyReaders::Server> HaproxyReaders::read() const {
   const std::string answer = socket_.command("show servers state " + options_.backend);
   std::vector<Server> servers;
   for (const auto& row : parse_servers_state(answer)) {
-    const auto admin = std::strtoul(value(row, "srv_admin_state").c_str(), nullptr, 10);
-    const auto port = std::strtoul(value(row, "srv_port").c_str(), nullptr, 10);
-    servers.push_back({value(row, "srv_name"),
-                       {value(row, "srv_addr"), static_cast<uint16_t>(port)},
+    const auto admin = number(value(row, "srv_admin_state")).value_or(0);
+    const auto port = number(value(row, "srv_port")).value_or(0);
+    servers.push_back({std::string(value(row, "srv_name")),
+                       {std::string(value(row, "srv_addr")), static_cast<uint16_t>(port)},
                        value(row, "srv_op_state") != "0",
                        (admin & kDrain) != 0,
                        (admin & kMaintenance) != 0});

@@ -30,39 +30,6 @@ std::string base64(const std::string& text) {
   return result;
 }
 
-std::set<std::string> words(const std::string& state) {
-  std::set<std::string> result;
-  for (size_t at = 0; at < state.size();) {
-    const size_t comma = std::min(state.find(',', at), state.size());
-    const size_t first = state.find_first_not_of(' ', at);
-    if (first < comma) result.insert(state.substr(first, comma - first));
-    at = comma + 1;
-  }
-  return result;
-}
-
-// Booleans were enumerations now and then: "true", "safe".
-bool is_on(const Json& parameters, const char* name) {
-  const auto found = parameters.find(name);
-  if (found == parameters.end() || found->is_null()) return false;
-  if (found->is_boolean()) return found->get<bool>();
-  return !found->is_string() || (*found != "false" && *found != "off" && *found != "0");
-}
-
-// What MaxScale says in an answer that is an error.
-std::string detail(const std::string& body) {
-  const Json json = Json::parse(body, nullptr, false);
-  if (json.is_object() && json.contains("errors") && json["errors"].is_array()) {
-    std::string text;
-    for (const auto& error : json["errors"]) {
-      if (!error.is_object()) continue;
-      text += (text.empty() ? "" : "; ") + error.value("detail", "");
-    }
-    return text.substr(0, 200);
-  }
-  return body.substr(0, 100);
-}
-
 }  // namespace
 
 // --- The REST API
@@ -114,7 +81,7 @@ Json Maxscale::request(const char* method, const std::string& path, const std::s
   }
   if (http::to_status_class(answer.result()) != http::status_class::successful) {
     fail(what + " was answered by " + std::to_string(answer.result_int()) + " " +
-         detail(answer.body()));
+         error_text(answer.body()));
   }
   if (answer.body().empty()) return {};
   Json json = Json::parse(answer.body(), nullptr, false);
@@ -131,52 +98,21 @@ void Maxscale::put(const std::string& path) const {
 }
 
 Maxscale::Seen Maxscale::read() const {
+  const Json monitor = get("/v1/monitors/" + options_.monitor);
+  std::string rival;
   Seen seen;
   try {
-    const Json monitor = get("/v1/monitors/" + options_.monitor).at("data");
-    refuse_rivals(monitor);
-    seen.is_monitor_running = monitor.at("attributes").at("state") == "Running";
-    std::set<std::string> monitored;
-    for (const auto& server : monitor.at("relationships").at("servers").at("data")) {
-      monitored.insert(server.at("id"));
-    }
-    const Json servers = get("/v1/servers");
-    for (const auto& server : servers.at("data")) {
-      const auto& attributes = server.at("attributes");
-      const auto& parameters = attributes.at("parameters");
-      if (!monitored.contains(server.at("id")) || !parameters.at("address").is_string()) continue;
-      const auto statistics = attributes.value("statistics", Json::object());
-      seen.servers.push_back({server.at("id"),
-                              {parameters.at("address"), parameters.at("port")},
-                              words(attributes.at("state")),
-                              statistics.value("active_operations", uint64_t{0})});
-    }
-    const Json listeners = get("/v1/listeners");
-    for (const auto& listener : listeners.at("data")) {
-      for (const auto& service : listener.at("relationships").at("services").at("data")) {
-        if (std::ranges::count(options_.services, service.at("id").get<std::string>()) == 0)
-          continue;
-        seen.listeners.push_back(
-            {listener.at("id"), listener.at("attributes").at("state") == "Running"});
-      }
-    }
+    rival = rival_in(monitor);
+    seen = parse_seen(monitor, get("/v1/servers"), get("/v1/listeners"), options_.services);
   } catch (const Json::exception& error) {
     fail(std::string("its answers aren't as expected: ") + error.what());
   }
-  return seen;
-}
-
-void Maxscale::refuse_rivals(const Json& monitor) const {
-  const auto& parameters = monitor.at("attributes").at("parameters");
-  for (const char* rival :
-       {"auto_failover", "auto_rejoin", "enforce_read_only_slaves", "enforce_read_only_servers",
-        "enforce_writable_master", "enforce_simple_topology", "switchover_on_low_disk_space"}) {
-    if (is_on(parameters, rival)) {
-      fail("monitor " + options_.monitor + " has " + rival +
-           ", which works against active_master: 'maxctrl alter monitor " + options_.monitor + " " +
-           rival + " false'");
-    }
+  if (!rival.empty()) {
+    fail("monitor " + options_.monitor + " has " + rival +
+         ", which works against active_master: 'maxctrl alter monitor " + options_.monitor + " " +
+         rival + " false'");
   }
+  return seen;
 }
 
 void Maxscale::set_state(const Server& server, const char* what, bool on) const {

@@ -22,6 +22,7 @@
 
 #include "client/agent/credentials.h"
 #include "client/agent/driver.h"
+#include "client/agent/maxscale_answers.h"
 
 namespace active_master::agent {
 
@@ -45,30 +46,15 @@ class Maxscale : public Driver {
   [[nodiscard]] std::vector<std::string> check() override;
 
  private:
-  struct Server {
-    std::string name;
-    Address address;
-    std::set<std::string> state;  // "Master", "Slave", "Running", ...
-    uint64_t active_operations = 0;
-
-    [[nodiscard]] bool is(const char* what) const { return state.contains(what); }
-  };
-  struct Listener {
-    std::string name;
-    bool is_running = false;
-  };
-  struct Seen {
-    bool is_monitor_running = false;
-    std::vector<Server> servers;  // of the monitor
-    std::vector<Listener> listeners;
-  };
+  using Server = MaxscaleServer;
+  using Listener = MaxscaleListener;
+  using Seen = MaxscaleSeen;
 
   [[nodiscard]] nlohmann::json request(const char* method, const std::string& path,
                                        const std::string& body = "") const;
   [[nodiscard]] nlohmann::json get(const std::string& path) const;
   void put(const std::string& path) const;
   [[nodiscard]] Seen read() const;
-  void refuse_rivals(const nlohmann::json& monitor) const;
   void set_state(const Server& server, const char* what, bool on) const;
   void run_listeners(const Seen& seen, bool on) const;
   void run_monitor(const Seen& seen, bool on) const;

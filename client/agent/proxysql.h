@@ -18,41 +18,16 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
-#include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "client/agent/credentials.h"
 #include "client/agent/driver.h"
+#include "client/agent/proxysql_servers.h"
 #include "client/cli/sql_client.h"
 
 namespace active_master::agent {
-
-// One row of mysql_servers.
-struct ProxysqlServer {
-  int hostgroup = 0;
-  Address address;
-  std::string status;
-  std::map<std::string, std::string> settings;  // the other columns: weight, comment, ...
-
-  bool operator==(const ProxysqlServer&) const = default;
-};
-
-struct Hostgroups {
-  int writer = 0;
-  std::optional<int> reader;
-  bool writer_also_reads = false;
-};
-
-// What the hostgroups shall hold, given what they hold. `stays` are servers of the writer hostgroup
-// that can't be taken out yet.
-[[nodiscard]] std::vector<ProxysqlServer> plan_servers(const std::vector<ProxysqlServer>& now,
-                                                       const Target& target,
-                                                       const Hostgroups& hostgroups,
-                                                       const std::vector<Address>& stays);
 
 class Proxysql : public Driver {
  public:

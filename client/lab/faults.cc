@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "client/lab/scenario.h"
+#include "client/lab/strangers.h"
 #include "client/lab/wait.h"
 
 namespace active_master::lab {
@@ -26,8 +27,9 @@ constexpr std::chrono::milliseconds kSwitchoverTimeout{20000};
 
 constexpr auto kPhaseLimit = 15s;
 constexpr auto kTrafficLimit = 10s;  // more than pause and catch-up together
-constexpr uint64_t kTraffic = 100;   // so many writes are traffic
-constexpr auto kPhasePoll = 100us;   // the shortest phases last less than a millisecond
+constexpr auto kStrangersLimit = 60s;
+constexpr uint64_t kTraffic = 100;  // so many writes are traffic
+constexpr auto kPhasePoll = 100us;  // the shortest phases last less than a millisecond
 
 // Numbers of the plugin's errors, see docs/reference.md.
 constexpr unsigned kUnknownNode = 33306;
@@ -458,6 +460,32 @@ void standby_restarts_fenced(Play& play) {
   play.add(writes);
 }
 
+// Strangers besiege one node, which gives the role away meanwhile, and gets it back.
+void strangers_at_the_door(Play& play, Manner manner) {
+  const Strangers strangers(play.master.plugin_address().address.port, manner);
+  for (const Node* target : {&play.candidate, &play.master}) {
+    const uint64_t before = strangers.dropped();
+    must(wait_until(kStrangersLimit, [&] { return strangers.dropped() > before; }),
+         "no stranger was dropped");
+    sql::Connection connection = play.master.connect();
+    const SwitchoverResult result = Cluster::switch_to(target->name(), connection);
+    play.add(result.summary);
+    must(result.summary.done, "a switchover failed: " + result.summary.text);
+    play.cluster().wait_until_healthy(target->name());
+    play.traffic_must_run();
+  }
+  std::printf("       %s: %llu connections, up to %llu at once, %llu dropped\n",
+              std::string(to_string(manner)).c_str(),
+              static_cast<unsigned long long>(strangers.connections()),
+              static_cast<unsigned long long>(strangers.most_at_once()),
+              static_cast<unsigned long long>(strangers.dropped()));
+}
+
+template <Manner manner>
+void strangers_come(Play& play) {
+  strangers_at_the_door(play, manner);
+}
+
 // Not under load: without an active master clients see errors, rightly.
 void active_master_restarts(Cluster& cluster) {
   const std::string active = Cluster::active_node(*cluster.nodes().front());
@@ -510,6 +538,17 @@ const std::vector<Scenario>& scenarios() {
        agent_freezes},
       {{"agent_killed", "kill -9 of the proxy's agent: refused while its lease lasts"},
        agent_is_killed},
+      {{"strangers_half_open", "10,000 half-open connections to a node's port: nobody notices"},
+       strangers_come<Manner::kHalfOpen>},
+      {{"strangers_slow_loris", "a byte now and then on hundreds of connections: nobody notices"},
+       strangers_come<Manner::kSlowLoris>},
+      {{"strangers_garbage", "random bytes and HTTP to a node's port: nobody notices"},
+       strangers_come<Manner::kGarbage>},
+      {{"strangers_oversize", "lengths beyond every limit: nobody notices"},
+       strangers_come<Manner::kOversize>},
+      {{"strangers_wrong_state", "what only members may say, before and in place of the proof"},
+       strangers_come<Manner::kWrongState>},
+      {{"strangers_tls", "TLS to a port without: nobody notices"}, strangers_come<Manner::kTls>},
       {{"active_restarts", "kill -9 of the active master: restarted, it is active again"},
        nullptr,
        active_master_restarts},

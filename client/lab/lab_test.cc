@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -6,7 +7,9 @@
 
 #include <fstream>
 #include <set>
+#include <sstream>
 
+#include "client/lab/binlog.h"
 #include "client/lab/process.h"
 #include "client/lab/read_only_watch.h"
 #include "client/lab/wait.h"
@@ -15,6 +18,30 @@ namespace active_master::lab {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+// As mariadb-binlog prints a transaction that writes to this table.
+std::string transaction(const std::string& gtid, const std::string& table) {
+  return "#251125 12:00:00 server id 1  end_log_pos 507 CRC32 0x1b1c0bf8 \tGTID " + gtid +
+         " trans\n/*!100001 SET @@session.gtid_seq_no=5*//*!*/;\n#251125 12:00:00 server id 1 "
+         " end_log_pos 560 \tTable_map: " +
+         table + " mapped to number 32\n";
+}
+
+TEST(MissedHandovers, AreSeenWhereAnotherServerGoesOn) {
+  std::istringstream good(transaction("0-1-1", "`lab`.`writes`") +
+                          transaction("0-1-2", "`active_master`.`event`") +
+                          transaction("0-2-3", "`lab`.`writes`"));
+  EXPECT_THAT(missed_handovers(good), testing::IsEmpty());
+  std::istringstream bad(transaction("0-1-1", "`active_master`.`event`") +
+                         transaction("0-1-2", "`lab`.`writes`") +
+                         transaction("0-2-3", "`lab`.`writes`"));
+  EXPECT_THAT(missed_handovers(bad), ElementsAre(HasSubstr("has 0-2-3 after 0-1-2")));
+  std::istringstream empty("");
+  EXPECT_THAT(missed_handovers(empty), SizeIs(1));
+}
 
 class ProcessTest : public testing::Test {
  protected:

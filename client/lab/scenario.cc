@@ -8,6 +8,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "client/lab/binlog.h"
 #include "client/lab/read_only_watch.h"
 #include "client/lab/wait.h"
 
@@ -318,6 +319,10 @@ bool run_switchovers(const RunOptions& options) {
     Switcher(options, cluster, outcome, out).run();
     cluster.wait_until_in_sync();
     outcome.recording.nodes = cluster.read_rows();
+    for (const auto& node : cluster.nodes()) {
+      for (auto& wrong : missed_handovers(*node, cluster.directory() / "binlog.txt"))
+        outcome.report.violations.push_back(std::move(wrong));
+    }
   } catch (const LabError&) {
     cluster.keep_files();
     out << "Failed; the logs are in " << cluster.directory().string() << std::endl;

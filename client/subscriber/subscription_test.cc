@@ -415,8 +415,9 @@ TEST(SubscriptionRules, TakeEverythingInEveryStateOrIgnoreItForAReason) {
       bool taken = false;
       for (const auto& rule : Subscription::rules())
         taken |= rule.from == state && std::ranges::count(conditions, rule.condition) > 0;
-      const auto times = std::ranges::count_if(
-          ignored(), [&](const Ignored& i) { return i.in == state && i.what == kind; });
+      const auto times = std::ranges::count_if(ignored(), [state, what = kind](const Ignored& i) {
+        return i.in == state && i.what == what;
+      });
       EXPECT_EQ(times, taken ? 0 : 1) << kind << " in " << to_string(state);
     }
   }

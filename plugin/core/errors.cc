@@ -59,6 +59,14 @@ const std::vector<ErrorEntry>& error_catalogue() {
        "register on the node that ACTIVE_MASTER_STATE names"},
       {ErrorCode::kUnknownSwitchover, "a proxy acknowledges a switchover that is not known here",
        "acknowledge the SWITCHOVER_ID that active_master.wait_event() shows"},
+      {ErrorCode::kDiverged, "this node has transactions that the active master has not",
+       "bring them there (mariadb-binlog shows them) and rebuild this node with mariadb-backup "
+       "from "
+       "the active master, or let the active master replicate them from here; then CALL "
+       "active_master.rejoin()"},
+      {ErrorCode::kCantFollow, "this server could not be made to replicate from the active master",
+       "mend what the text names; it is tried again every 3 s, and by CALL "
+       "active_master.rejoin()"},
   };
   return catalogue;
 }

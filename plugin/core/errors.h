@@ -38,6 +38,8 @@ enum class ErrorCode : uint32_t {
   kProxyNameTaken = 33331,
   kRegisterElsewhere = 33332,
   kUnknownSwitchover = 33333,
+  kDiverged = 33340,
+  kCantFollow = 33341,
 };
 
 inline constexpr const char* kSqlState = "AM000";

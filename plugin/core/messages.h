@@ -32,6 +32,8 @@ struct NodeState {
   uint32_t server_id = 0;
   std::string server_version;
   bool confirmed = false;  // the active node says so to the sender
+  Replication replication = Replication::kNone;
+  std::string replication_error{};
 };
 
 struct ProxyState {
@@ -106,6 +108,18 @@ struct Offer {
   Duration remaining{0};
 };
 
+// From a standby to the active master: is there anything here that you don't have?
+struct FollowRequest {
+  uint64_t number = 0;
+  std::string gtids;  // of the sender's binlog, read before this was sent
+};
+
+struct FollowReply {
+  uint64_t number = 0;
+  std::string error;
+  std::string errant;  // transactions that only the standby has, as text
+};
+
 struct GrantRequest {
   SwitchoverId id;
   Epoch epoch;
@@ -117,8 +131,8 @@ struct Decline {
   std::string error;
 };
 
-using NodeMessage =
-    std::variant<NodeState, SwitchRequest, CancelRequest, CheckRequest, CheckReply, Probe,
-                 ProbeReply, Offer, GrantRequest, Decline, SwitchoverReport, ProxyNews>;
+using NodeMessage = std::variant<NodeState, SwitchRequest, CancelRequest, CheckRequest, CheckReply,
+                                 Probe, ProbeReply, Offer, GrantRequest, Decline, SwitchoverReport,
+                                 ProxyNews, FollowRequest, FollowReply>;
 
 }  // namespace active_master

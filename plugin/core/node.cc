@@ -1,7 +1,6 @@
 #include "plugin/core/node.h"
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 #include "plugin/core/rules.h"
@@ -10,12 +9,13 @@ namespace active_master {
 
 namespace {
 
-constexpr size_t kMaxHistory = 100;   // ACTIVE_MASTER_SWITCHOVERS
-constexpr size_t kMaxEvents = 1000;   // ACTIVE_MASTER_EVENTS
-constexpr size_t kMaxErrands = 1000;  // jobs for peers; a peer that asks for more is not ours
-constexpr size_t kMaxProxies = 10'000;
-constexpr size_t kProxiesInAMessage = 200;  // well below the limit of a frame
-constexpr size_t kReportsForAPeer = 20;     // that it gets when it connects
+constexpr size_t kMaxHistory = 100;      // ACTIVE_MASTER_SWITCHOVERS
+constexpr size_t kMaxEvents = 1000;      // ACTIVE_MASTER_EVENTS
+constexpr size_t kMaxErrands = 1000;     // jobs for peers; a peer that asks for more is not ours
+constexpr size_t kReportsForAPeer = 20;  // that it gets when it connects
+
+// Whoever is in one of these replicates from the active master.
+constexpr States kFollowers{State::kStandby, State::kResume};
 
 // After the director's own limits a statement waits a little for the news to travel.
 constexpr Duration kAnswerMargin{2'000'000};
@@ -23,13 +23,6 @@ constexpr Duration kAnswerMargin{2'000'000};
 constexpr States kTimed{State::kCheck,    State::kApproach, State::kIntent,
                         State::kPause,    State::kDrain,    State::kFence,
                         State::kHandover, State::kCatchUp,  State::kResume};
-
-// The longest text taken over from a peer or a server message.
-constexpr size_t kMaxText = 512;
-
-std::string cut(const std::string& text) {
-  return text.substr(0, kMaxText);
-}
 
 std::string with_id(SwitchoverId id) {
   return " switchover=" + std::to_string(id.value);
@@ -91,6 +84,7 @@ Time Node::next_wakeup() const {
   if (operation_ && kTimed.contains(state_) && state_ != State::kResume && !operation_->failure)
     next = std::min(next, operation_->deadline);
   for (const auto& [id, request] : requests_) next = std::min(next, request.deadline);
+  if (is_confirmed()) next = std::min(next, following_.due);  // else a message begins it
   return next;
 }
 
@@ -122,48 +116,6 @@ Event Node::absorb(const LinkDown& input) {
   return Event::kNone;
 }
 
-Event Node::absorb(const ProxyConnected& input) {
-  auto& proxy = proxies_[input.proxy];
-  proxy.ip = input.ip;
-  proxy.connected = true;
-  proxy.by_sql = false;
-  proxy.lost = false;
-  proxy.heard_at = now_;
-  proxy.heard_wall = wall_;
-  proxy.state.proxy = input.proxy;
-  view_changed_ = true;
-  actions_.push_back(SendToProxy{input.proxy, node_state()});
-  return Event::kNone;
-}
-
-Event Node::absorb(const ProxyLost& input) {
-  const auto it = proxies_.find(input.proxy);
-  if (it == proxies_.end()) return Event::kNone;
-  it->second.connected = false;
-  it->second.lost = true;
-  proxy_news_.insert(input.proxy);
-  view_changed_ = true;
-  return Event::kNone;
-}
-
-Event Node::absorb(const ProxyState& input) {
-  const auto it = proxies_.find(input.proxy);
-  if (it == proxies_.end()) return Event::kNone;
-  auto& proxy = it->second;
-  const auto& old = proxy.state;
-  if (input.incarnation == old.incarnation && input.sequence < old.sequence) return Event::kNone;
-  const bool is_news = old.holding != input.holding || old.epoch != input.epoch ||
-                       old.switchover != input.switchover || old.last_error != input.last_error ||
-                       old.incarnation != input.incarnation || proxy.lost;
-  if (is_news) proxy_news_.insert(input.proxy);
-  view_changed_ |= is_news;
-  proxy.lost = false;
-  proxy.heard_at = now_;
-  proxy.heard_wall = wall_;
-  proxy.state = input;
-  return Event::kNone;
-}
-
 Event Node::absorb(const FromNode& input) {
   const auto it = peers_.find(input.from);
   if (it == peers_.end()) return Event::kNone;  // not configured: it may listen, but has no say
@@ -178,8 +130,11 @@ Event Node::absorb(const JobDone& input) {
   if (const auto it = errands_.find(input.id); it != errands_.end()) {
     const Errand errand = it->second;
     errands_.erase(it);
-    if (errand.is_probe) {
-      send(errand.from, ProbeReply{errand.id, errand.probe, input.error.empty(), cut(input.error)});
+    if (errand.kind == Errand::Kind::kProbe) {
+      send(errand.from, ProbeReply{errand.id, static_cast<uint32_t>(errand.number),
+                                   input.error.empty(), cut(input.error)});
+    } else if (errand.kind == Errand::Kind::kCompare) {
+      send(errand.from, FollowReply{errand.number, cut(input.error), cut(input.text)});
     } else {
       auto rows = input.rows;
       if (!input.error.empty()) {
@@ -189,6 +144,11 @@ Event Node::absorb(const JobDone& input) {
       send(errand.from, CheckReply{errand.id, std::move(rows)});
     }
     return Event::kNone;
+  }
+  if (following_.job && input.id == *following_.job) {
+    following_.job.reset();
+    job_ = &input;
+    return input.error.empty() ? Event::kFollowStep : Event::kFollowFailed;
   }
   if (!awaited_ || input.id != *awaited_) {
     if (!input.error.empty()) log(LogLine::Level::kWarning, "error=\"" + cut(input.error) + "\"");
@@ -252,85 +212,6 @@ Event Node::absorb(const CancelCommand& input) {
   return Event::kCancel;
 }
 
-Event Node::absorb(const RegisterProxy& input) {
-  const auto known = proxies_.find(input.proxy);
-  if (!is_valid_name(input.proxy)) {
-    answer_proxy(input.id,
-                 make_error(ErrorCode::kBadName,
-                            "'" + input.proxy.substr(0, kMaxNameLength) + "' is no proxy name"));
-  } else if (known != proxies_.end() && known->second.connected && !known->second.by_sql) {
-    answer_proxy(input.id,
-                 make_error(ErrorCode::kProxyNameTaken,
-                            "proxy " + input.proxy + " is connected from " + known->second.ip));
-  } else if (role() != Role::kActive) {
-    answer_proxy(input.id,
-                 durable_.active_node.empty() || durable_.active_node == self()
-                     ? make_error(ErrorCode::kNotBootstrapped, "no active master is known here")
-                     : make_error(ErrorCode::kRegisterElsewhere,
-                                  "node " + durable_.active_node + " is the active master"));
-  } else {
-    auto& proxy = proxies_[input.proxy];
-    proxy.ip = input.ip;
-    proxy.connected = proxy.by_sql = true;
-    proxy.heard_at = now_;
-    proxy.heard_wall = wall_;
-    proxy.state.proxy = input.proxy;
-    proxy.state.driver = "sql";
-    view_changed_ = true;
-    answer_proxy(input.id, {});
-  }
-  return Event::kNone;
-}
-
-Event Node::absorb(const AcknowledgeProxy& input) {
-  forget_expired_proxies();
-  const auto known = proxies_.find(input.proxy);
-  if (known == proxies_.end() || !known->second.by_sql) {
-    answer_proxy(input.id, make_error(ErrorCode::kUnknownProxy,
-                                      "proxy '" + cut(input.proxy) + "' is unknown"));
-    return Event::kNone;
-  }
-  auto& proxy = known->second;
-  proxy.heard_at = now_;
-  proxy.heard_wall = wall_;
-  view_changed_ = true;
-  answer_proxy(input.id,
-               input.switchover ? take_acknowledgement(proxy, input.switchover) : Error{});
-  return Event::kNone;
-}
-
-// While the switchover has stopped traffic: "I hold". Afterwards: "I route to the active master".
-Error Node::take_acknowledgement(Proxy& proxy, SwitchoverId switchover) const {
-  const auto notice = node_state().pause;
-  if (notice && notice->switchover == switchover) {
-    proxy.state.holding = true;
-    proxy.state.switchover = switchover;
-    return {};
-  }
-  const bool is_known =
-      (operation_ && operation_->report->id == switchover) ||
-      (activation_ && activation_->switchover == switchover) ||
-      std::ranges::find(history_, switchover, &SwitchoverReport::id) != history_.end();
-  if (!is_known || !activation_) {
-    return make_error(ErrorCode::kUnknownSwitchover,
-                      "switchover " + std::to_string(switchover.value) + " is unknown");
-  }
-  proxy.state.holding = false;
-  proxy.state.switchover = {};
-  proxy.state.epoch = activation_->epoch;
-  proxy.state.node = activation_->node;
-  return {};
-}
-
-void Node::answer_proxy(SwitchoverId statement, const Error& error) {
-  auto report = std::make_shared<SwitchoverReport>();
-  report->id = statement;
-  report->result = error ? Result::kRefused : Result::kDone;
-  report->error_number = static_cast<uint32_t>(error.code);
-  report->error = error.text;
-  actions_.push_back(Answer{std::move(report)});
-}
-
 Event Node::absorb(const ServerStatus& input) {
   view_changed_ |=
       server_.read_only != input.read_only || server_.gtid_position != input.gtid_position;
@@ -371,7 +252,8 @@ Event Node::absorb(const StopCommand&) {
 Event Node::receive(const NodeName& from, const NodeState& message) {
   auto& state = peers_[from].state;
   view_changed_ |= state.role != message.role || state.epoch != message.epoch ||
-                   state.fenced != message.fenced || state.gtid_position != message.gtid_position ||
+                   state.replication != message.replication || state.fenced != message.fenced ||
+                   state.gtid_position != message.gtid_position ||
                    state.read_only != message.read_only;
   const bool was_confirmed = is_confirmed();
   state = message;
@@ -419,7 +301,7 @@ Event Node::receive(const NodeName& from, const CancelRequest& message) {
 
 Event Node::receive(const NodeName& from, const CheckRequest& message) {
   if (errands_.size() >= kMaxErrands) return Event::kNone;
-  errands_[run_aside(CheckCandidateJob{message})] = {from, message.id, 0, false};
+  errands_[run_aside(CheckCandidateJob{message})] = {Errand::Kind::kCheck, from, message.id};
   return Event::kNone;
 }
 
@@ -433,8 +315,8 @@ Event Node::receive(const NodeName& from, const CheckReply& message) {
 Event Node::receive(const NodeName& from, const Probe& message) {
   if (errands_.size() >= kMaxErrands) return Event::kNone;
   const auto timeout = std::min(message.timeout, config_.approach_timeout);
-  errands_[run_aside(WaitForPositionJob{message.gtid_position, timeout})] = {from, message.id,
-                                                                             message.number, true};
+  errands_[run_aside(WaitForPositionJob{message.gtid_position, timeout})] = {
+      Errand::Kind::kProbe, from, message.id, message.number};
   return Event::kNone;
 }
 
@@ -479,41 +361,6 @@ Event Node::receive(const NodeName& from, const SwitchoverReport& message) {
   return Event::kNone;
 }
 
-Event Node::receive(const NodeName& from, const ProxyNews& message) {
-  for (const auto& entry : message.proxies) {
-    const auto& said = entry.state;
-    auto it = proxies_.find(said.proxy);
-    if (it == proxies_.end()) {
-      if (entry.age >= config_.proxy_lease || proxies_.size() >= kMaxProxies) continue;
-      it = proxies_.emplace(said.proxy, Proxy()).first;
-      it->second.lost = true;  // so that whatever comes is newer
-    }
-    auto& proxy = it->second;
-    if (entry.connected) {
-      proxy.at.insert(from);
-    } else {
-      proxy.at.erase(from);
-    }
-    const auto key = [](const ProxyState& s, bool lost) {
-      return std::tuple(s.incarnation, s.sequence, lost);
-    };
-    const bool is_first = proxy.ip.empty() && !proxy.connected;
-    if (!is_first && key(said, entry.lost) <= key(proxy.state, proxy.lost)) continue;
-    if (proxy.connected && entry.lost) continue;  // it is here
-    if (is_first || proxy.state.holding != said.holding || proxy.state.epoch != said.epoch ||
-        proxy.state.switchover != said.switchover || proxy.lost != entry.lost) {
-      proxy_news_.insert(said.proxy);
-      view_changed_ = true;
-    }
-    proxy.state = said;
-    proxy.lost = entry.lost;
-    if (proxy.ip.empty()) proxy.ip = entry.ip.empty() ? "?" : entry.ip;
-    proxy.heard_at = Time{now_ - Time{entry.age}};
-    proxy.heard_wall = wall_ - static_cast<WallTime>(entry.age.count());
-  }
-  return Event::kNone;
-}
-
 // --- What rules do with
 // ------------------------------------------------------------------------------
 
@@ -528,6 +375,14 @@ void Node::enter(State next, const Rule& rule) {
   }
   state_ = next;
   view_changed_ = true;
+  if (next != old) {
+    if (kFollowers.contains(next)) {
+      if (!kFollowers.contains(old)) begin_following();
+    } else {
+      rest_from_following();
+      if (role() == Role::kActive) following_ = {};
+    }
+  }
   if (next != old) {
     since_ = wall_;
     dirty_ = true;
@@ -621,6 +476,8 @@ NodeState Node::node_state() const {
         PauseNotice{pause_->switchover, pause_->epoch, std::max(pause_->until - now_, Duration{0})};
   }
   state.confirmed = is_confirmed();
+  state.replication = following_.status;
+  state.replication_error = following_.error;
   state.phase = phase_of(state_);
   state.sql_address = config_.sql_address;
   state.fenced = fenced();
@@ -678,21 +535,6 @@ Error Node::refusal(const SwitchRequest& request) const {
   return {};
 }
 
-std::string Node::proxies_not(bool holding) const {
-  std::string names;
-  for (const auto& [name, proxy] : proxies_) {
-    const auto& state = proxy.state;
-    const bool is_there =
-        holding ? is_here(proxy) && state.holding && state.switchover == operation_->report->id
-                : !is_here(proxy) || (!state.holding && state.epoch >= operation_->report->epoch);
-    if (is_there) continue;
-    names += (names.empty() ? "" : ", ") + name;
-    if (!state.last_error.empty()) names += " (" + cut(state.last_error) + ")";
-    if (names.size() > kMaxText) return names + ", ...";
-  }
-  return names;
-}
-
 void Node::adopt(const Activation& activation) {
   activation_ = activation;
   durable_.role = Role::kStandby;
@@ -703,14 +545,8 @@ void Node::adopt(const Activation& activation) {
   if (durable_.grant && durable_.grant->epoch <= activation.epoch) durable_.grant.reset();
   if (pause_ && pause_->epoch <= activation.epoch) pause_.reset();
   run_aside(PersistJob{durable_});
+  begin_following();
   dirty_ = true;
-}
-
-void Node::forget_expired_proxies() {
-  view_changed_ |= std::erase_if(proxies_, [&](const auto& entry) {
-                     const bool may_be_silent = entry.second.connected && !entry.second.by_sql;
-                     return !may_be_silent && now_ - entry.second.heard_at > config_.proxy_lease;
-                   }) != 0;
 }
 
 void Node::finish(Result result, Error error) {
@@ -792,42 +628,6 @@ void Node::send_heartbeat() {
   for (const auto& [name, peer] : peers_) {
     if (peer.link_up) send_all_proxies(name);
   }
-}
-
-// --- What is passed on, so that whoever hears one node hears of everything
-
-// A proxy that is connected to another node counts as long as news of it come.
-bool Node::is_here(const Proxy& proxy) const {
-  return proxy.connected || (!proxy.lost && now_ - proxy.heard_at < config_.peer_timeout);
-}
-
-ProxyEntry Node::entry_of(const Proxy& proxy) const {
-  return {proxy.state, proxy.ip, std::max(now_ - proxy.heard_at, Duration{0}), proxy.connected,
-          proxy.lost};
-}
-
-void Node::send_all_proxies(const NodeName& to) {
-  ProxyNews news;
-  for (const auto& [name, proxy] : proxies_) {
-    news.proxies.push_back(entry_of(proxy));
-    if (news.proxies.size() < kProxiesInAMessage) continue;
-    send(to, std::exchange(news, {}));
-  }
-  if (!news.proxies.empty()) send(to, std::move(news));
-}
-
-void Node::send_proxy_news() {
-  for (const auto& [peer_name, peer] : peers_) {
-    if (!peer.link_up) continue;
-    ProxyNews news;
-    for (const auto& name : proxy_news_) {
-      const auto it = proxies_.find(name);
-      if (it != proxies_.end() && (it->second.lost || !it->second.at.contains(peer_name)))
-        news.proxies.push_back(entry_of(it->second));
-    }
-    if (!news.proxies.empty()) send(peer_name, std::move(news));
-  }
-  proxy_news_.clear();
 }
 
 // What a peer may have missed while it was away.

@@ -49,6 +49,7 @@ struct Config {
   // in the drain.
   Duration active_transaction_limit{10'000'000};
   Duration idle_transaction_limit{1'000'000};
+  bool repoint = true;             // a standby may change what its server replicates from
   bool kill_transactions = false;  // at the limit, instead of giving the switchover up
 };
 
@@ -122,9 +123,31 @@ struct RecordActivationJob {
   NodeName node;
 };
 
+// What this server's binlog holds, as JobDone::text.
+struct ReadGtidsJob {};
+// What of a standby's transactions is not here, as JobDone::text; of these servers only: what a
+// retired one wrote long ago may be in no binlog any more.
+struct CompareGtidsJob {
+  std::string gtids;
+  std::vector<uint32_t> servers;
+};
+// Replicate from the active master; nothing is changed if this server does already.
+struct FollowJob {
+  std::string address;
+  uint32_t server_id = 0;
+  std::vector<uint32_t> members;  // server ids of the cluster's nodes
+  bool may_change = true;
+};
+// Don't replicate from there.
+struct LeaveJob {
+  std::string address;
+  uint32_t server_id = 0;
+};
+
 using Job = std::variant<PersistJob, CheckLocalJob, CheckCandidateJob, AwaitTransactionsJob,
                          ReadPositionJob, WaitForPositionJob, DrainJob, FenceJob, HandoverJob,
-                         CatchUpJob, OpenWritesJob, StandDownJob, RecordActivationJob>;
+                         CatchUpJob, OpenWritesJob, StandDownJob, RecordActivationJob, ReadGtidsJob,
+                         CompareGtidsJob, FollowJob, LeaveJob>;
 
 // --- Inputs
 // -----------------------------------------------------------------------------------------
@@ -166,6 +189,9 @@ struct SwitchCommand {  // a statement given on this node
 struct CancelCommand {
   SwitchoverId id;
 };
+struct RejoinCommand {  // compare again with the active master, and follow it
+  SwitchoverId id;
+};
 // A statement of a proxy that speaks only SQL. Each renews its lease, for
 // active_master_proxy_lease; afterwards it is forgotten.
 struct RegisterProxy {
@@ -191,8 +217,8 @@ struct StopCommand {};  // stopped() becomes true as soon as nothing is left hal
 
 using Input =
     std::variant<ServerStarted, LinkUp, LinkDown, ProxyConnected, ProxyLost, FromNode, ProxyState,
-                 JobDone, BootstrapCommand, SwitchCommand, CancelCommand, RegisterProxy,
-                 AcknowledgeProxy, ServerStatus, Reconfigured, Tick, StopCommand>;
+                 JobDone, BootstrapCommand, SwitchCommand, CancelCommand, RejoinCommand,
+                 RegisterProxy, AcknowledgeProxy, ServerStatus, Reconfigured, Tick, StopCommand>;
 
 // --- Actions
 // ----------------------------------------------------------------------------------------
@@ -282,6 +308,10 @@ enum class Event {
   kProbeReply,
   kWritableStandby,
   kErrantWrite,
+  kRejoin,
+  kFollowStep,
+  kFollowFailed,
+  kFollowReply,
 };
 
 const char* to_string(Event event);
@@ -306,6 +336,7 @@ class Node {
   [[nodiscard]] bool stopped() const { return state_ == State::kStopped; }
   [[nodiscard]] const Durable& durable() const { return durable_; }
   [[nodiscard]] const Config& config() const { return config_; }
+  [[nodiscard]] Replication replication() const { return following_.status; }
   [[nodiscard]] Role role() const;
   [[nodiscard]] bool fenced() const;
   // The numbers of the rules that the last input fired.
@@ -364,10 +395,23 @@ class Node {
 
   // A job that this node runs for a peer.
   struct Errand {
+    enum class Kind { kCheck, kProbe, kCompare } kind = Kind::kCheck;
     NodeName from;
     SwitchoverId id;
-    uint32_t probe = 0;
-    bool is_probe = false;
+    uint64_t number = 0;
+  };
+
+  // How this standby comes to replicate from the active master.
+  struct Following {
+    enum class Step { kRest, kRead, kAsk, kChange } step = Step::kRest;
+    Replication status = Replication::kNone;
+    NodeName node;  // whom
+    std::string address;
+    std::optional<JobId> job;
+    uint64_t number = 0;  // of the question
+    Time due = kNever;    // when to begin, or to begin again
+    std::string error;
+    std::optional<SwitchoverId> rejoin;  // a statement that waits for it
   };
 
   // Each takes an input into the books and says what the rules shall see of it.
@@ -382,6 +426,7 @@ class Node {
   Event absorb(const BootstrapCommand& input);
   Event absorb(const SwitchCommand& input);
   Event absorb(const CancelCommand& input);
+  Event absorb(const RejoinCommand& input);
   Event absorb(const RegisterProxy& input);
   Event absorb(const AcknowledgeProxy& input);
   Event absorb(const ServerStatus& input);
@@ -401,6 +446,8 @@ class Node {
   Event receive(const NodeName& from, const Decline& message);
   Event receive(const NodeName& from, const SwitchoverReport& message);
   Event receive(const NodeName& from, const ProxyNews& message);
+  Event receive(const NodeName& from, const FollowRequest& message);
+  Event receive(const NodeName& from, const FollowReply& message);
 
   bool fire(Event event);
   void enter(State next, const Rule& rule);
@@ -425,7 +472,12 @@ class Node {
   [[nodiscard]] std::string proxies_not(bool holding) const;
   void adopt(const Activation& activation);
   void forget_expired_proxies();
-  void answer_proxy(SwitchoverId statement, const Error& error);
+  void answer_plainly(SwitchoverId statement, const Error& error);
+  void begin_following();
+  void rest_from_following();
+  void answer_rejoin(const Error& error);
+  [[nodiscard]] std::vector<uint32_t> member_server_ids() const;
+  [[nodiscard]] std::string standbys_that(bool (*is_meant)(Replication)) const;
   [[nodiscard]] Error take_acknowledgement(Proxy& proxy, SwitchoverId switchover) const;
 
   void begin_phase(Phase phase);
@@ -460,6 +512,7 @@ class Node {
   std::optional<Operation> operation_;
   std::optional<Offer> offer_;  // that this node follows as candidate
   std::optional<SwitchoverId> bootstrap_;
+  Following following_;
   ServerStatus server_;
   bool was_standby_ = false;  // when server_ was read
   bool stopping_ = false;
@@ -489,6 +542,8 @@ class Node {
   const ProbeReply* probe_reply_ = nullptr;
   const Decline* decline_ = nullptr;
   const GrantRequest* grant_request_ = nullptr;
+  const FollowReply* follow_reply_ = nullptr;
+  std::optional<SwitchoverId> rejoin_;
   std::optional<SwitchoverId> cancel_;
   NodeName from_;
   bool dirty_ = false;  // what the others should know has changed

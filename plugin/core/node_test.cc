@@ -335,7 +335,8 @@ World a_proxy_that_speaks_only_sql_takes_part() {
   EXPECT_EQ(proxy.registers("node1", "no name"), number(ErrorCode::kBadName));
   EXPECT_EQ(proxy.acknowledges("node1", "p1", {1}), number(ErrorCode::kUnknownProxy));
   EXPECT_EQ(proxy.registers("node1", "p1"), 0);
-  const auto& shown = world.node("node1").view()->proxies;
+  const auto view = world.node("node1").view();  // must outlive what is taken from it
+  const auto& shown = view->proxies;
   EXPECT_EQ(shown.size(), 1);
   EXPECT_EQ(shown.front().ip, "10.0.0.7");
   EXPECT_EQ(shown.front().driver, "sql");
@@ -740,6 +741,83 @@ World read_only_switched_off_on_a_standby_is_set_again() {
   return world;
 }
 
+Replication replication(World& world, const char* node) {
+  return world.node(node).replication();
+}
+
+World the_old_master_follows_the_new_one() {
+  World world = bootstrapped();
+  EXPECT_EQ(replication(world, "node2"), Replication::kFollowing);
+  int followed = 0;
+  world.on_job = [&followed](const World::PendingJob& job, JobDone&) {
+    const auto* follow = std::get_if<FollowJob>(&job.job);
+    if (!follow) return;
+    ++followed;
+    EXPECT_EQ(job.node, "node1");
+    EXPECT_EQ(follow->address, "node2:3306");
+  };
+  expect_done(world, world.ask("node1", "node2"));
+  EXPECT_EQ(followed, 1);
+  EXPECT_EQ(replication(world, "node1"), Replication::kFollowing);
+  EXPECT_EQ(replication(world, "node2"), Replication::kNone) << "the active master follows nobody";
+  world.on_job = [](const World::PendingJob&, JobDone&) {};
+  world.give("node1", RejoinCommand{{701}});
+  world.run();
+  EXPECT_EQ(world.answer({701})->result, Result::kDone);
+  world.give("node2", RejoinCommand{{702}});
+  EXPECT_EQ(world.answer({702})->error_number, static_cast<uint32_t>(ErrorCode::kAlreadyActive));
+  return world;
+}
+
+World a_standby_that_cannot_follow_is_an_exception_and_tries_again() {
+  World world = bootstrapped();
+  world.on_job = [](const World::PendingJob& job, JobDone& done) {
+    if (std::holds_alternative<FollowJob>(job.job)) done.error = "access denied";
+  };
+  const auto id = world.ask("node1", "node2");
+  expect_done(world, id);
+  EXPECT_THAT(world.answer(id)->error,
+              ::testing::HasSubstr("not following yet: node1 (access denied"));
+  EXPECT_EQ(replication(world, "node1"), Replication::kFailed);
+  world.on_job = [](const World::PendingJob& job, JobDone& done) {
+    if (std::holds_alternative<CompareGtidsJob>(job.job)) done.error = "no luck";
+  };
+  world.pass(Duration{4'000'000});
+  EXPECT_EQ(replication(world, "node1"), Replication::kFailed);
+  world.on_job = [](const World::PendingJob&, JobDone&) {};
+  world.pass(Duration{4'000'000});
+  EXPECT_EQ(replication(world, "node1"), Replication::kFollowing);
+  return world;
+}
+
+World an_old_master_with_errant_transactions_diverges_until_it_is_repaired() {
+  World world = bootstrapped();
+  bool left = false;
+  world.on_job = [&left](const World::PendingJob& job, JobDone& done) {
+    if (std::holds_alternative<CompareGtidsJob>(job.job)) done.text = "0-1-7 to 0-1-9";
+    EXPECT_FALSE(std::holds_alternative<FollowJob>(job.job)) << "follows although it diverged";
+    left |= std::holds_alternative<LeaveJob>(job.job);
+  };
+  const auto id = world.ask("node1", "node2");
+  expect_done(world, id);
+  EXPECT_THAT(world.answer(id)->error, ::testing::HasSubstr("0-1-7 to 0-1-9"));
+  EXPECT_TRUE(left);
+  EXPECT_TRUE(world.node("node1").fenced());
+  EXPECT_EQ(replication(world, "node1"), Replication::kDiverged);
+  world.give("node1", RejoinCommand{{701}});
+  world.run();
+  EXPECT_EQ(world.answer({701})->error_number, static_cast<uint32_t>(ErrorCode::kDiverged));
+  EXPECT_EQ(replication(world, "node1"), Replication::kDiverged);
+  world.on_job = [](const World::PendingJob&, JobDone&) {};
+  world.pass(Duration{10'000'000});
+  EXPECT_EQ(replication(world, "node1"), Replication::kDiverged) << "not without being asked";
+  world.give("node1", RejoinCommand{{702}});
+  world.run();
+  EXPECT_EQ(world.answer({702})->result, Result::kDone);
+  EXPECT_EQ(replication(world, "node1"), Replication::kFollowing);
+  return world;
+}
+
 World a_lower_epoch_changes_nothing() {
   World world = bootstrapped();
   expect_done(world, world.ask("node1", "node2"));
@@ -852,6 +930,9 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(news_while_waiting_for_proxies_is_taken_in),
     SCENARIO(a_write_past_the_fence_is_noticed),
     SCENARIO(read_only_switched_off_on_a_standby_is_set_again),
+    SCENARIO(the_old_master_follows_the_new_one),
+    SCENARIO(a_standby_that_cannot_follow_is_an_exception_and_tries_again),
+    SCENARIO(an_old_master_with_errant_transactions_diverges_until_it_is_repaired),
     SCENARIO(a_lower_epoch_changes_nothing),
     SCENARIO(a_stranger_has_no_say),
     SCENARIO(a_stop_undoes_what_is_not_granted),
@@ -885,7 +966,7 @@ TEST(Rules, AreNumberedInOrder) {
 }
 
 TEST(Rules, TakeEveryEventInEveryStateOrIgnoreItForAReason) {
-  for (int e = static_cast<int>(Event::kAlways) + 1; e <= static_cast<int>(Event::kWritableStandby);
+  for (int e = static_cast<int>(Event::kAlways) + 1; e <= static_cast<int>(Event::kFollowReply);
        ++e) {
     const auto event = static_cast<Event>(e);
     for (int s = 0; s < kStateCount; ++s) {

@@ -94,6 +94,14 @@ const char* to_string(Event event) {
       return "read_only found off";
     case Event::kErrantWrite:
       return "errant write found";
+    case Event::kRejoin:
+      return "rejoin()";
+    case Event::kFollowStep:
+      return "step of following done";
+    case Event::kFollowFailed:
+      return "step of following failed";
+    case Event::kFollowReply:
+      return "FollowReply";
   }
   return "?";
 }
@@ -116,11 +124,13 @@ std::shared_ptr<const View> Node::view() const {
   view->gtid_position = server_.gtid_position;
   view->since = since_;
   view->last_error = last_error_;
+  view->replication = following_.status;
 
   const NodeState own = node_state();
   view->nodes.push_back({self(), std::nullopt, "SELF", own.role, own.epoch, own.sql_address,
                          own.fenced, own.read_only, own.gtid_position, own.server_id,
-                         own.server_version, wall_, last_error_});
+                         own.server_version, wall_, last_error_, own.replication,
+                         own.replication_error});
   for (const auto& peer : config_.peers) {
     const auto it = peers_.find(peer.name);
     if (it == peers_.end()) continue;
@@ -139,6 +149,8 @@ std::shared_ptr<const View> Node::view() const {
     node.server_version = p.state.server_version;
     if (p.heard_at) node.last_seen = p.heard_wall;
     node.last_error = p.error;
+    node.replication = p.state.replication;
+    node.replication_error = p.state.replication_error;
     view->nodes.push_back(std::move(node));
   }
   for (const auto& [name, p] : proxies_) {

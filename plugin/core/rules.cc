@@ -17,6 +17,12 @@ constexpr States kForward{State::kReopen, State::kAbortPersist, State::kAbortOpe
 constexpr States kResting{State::kStart,   State::kNew,    State::kStandby, State::kActive,
                           State::kGranted, State::kFollow, State::kRequest};
 
+// Whoever is in one of these replicates from the active master.
+constexpr States kFollowers{State::kStandby, State::kResume};
+
+constexpr Duration kFollowLimit{20'000'000};  // for all steps; the server's own limits are shorter
+constexpr Duration kFollowRetry{3'000'000};
+
 constexpr Duration kJobMargin{500'000};
 constexpr Duration kRetryInterval{1'000'000};  // a failed local step is rarely mended sooner
 
@@ -66,7 +72,13 @@ struct Rules {
            n.now_ - n.operation_->probe_sent <= n.config_.approach_max_lag;
   }
   static bool all_hold(const Node& n) { return n.proxies_not(true).empty(); }
-  static bool all_open(const Node& n) { return n.proxies_not(false).empty(); }
+  static bool all_back(const Node& n) {
+    return n.proxies_not(false).empty() && n.standbys_that(is_under_way).empty();
+  }
+  static bool is_under_way(Replication r) {
+    return r == Replication::kNone || r == Replication::kPending;
+  }
+  static bool does_not_follow(Replication r) { return r != Replication::kFollowing; }
   static bool phase_expired(const Node& n) { return n.now_ >= n.phase_deadline_ && !has_failed(n); }
   static bool operation_expired(const Node& n) {
     return n.now_ >= n.operation_->deadline && !has_failed(n);
@@ -100,7 +112,7 @@ struct Rules {
   // The offer comes from the node that holds the epoch that this node knows, and leads beyond it.
   static bool offer_for_us(const Node& n) {
     return n.offered_->candidate == n.self() && n.offered_->epoch > n.known_epoch() &&
-           n.from_ == n.durable_.active_node;
+           n.from_ == n.durable_.active_node && n.replication() != Replication::kDiverged;
   }
   static bool newer_offer(const Node& n) {
     return offer_for_us(n) && n.offered_->epoch > n.offer_->epoch;
@@ -328,9 +340,12 @@ struct Rules {
     adopt(n);
     n.run_aside(StandDownJob{});
   }
-  static void finish_done(Node& n) { n.finish(Result::kDone, {}); }
-  static void finish_with_exceptions(Node& n) {
-    n.operation_->exceptions = "not open again yet: " + n.proxies_not(false);
+  static void finish_done(Node& n) {
+    auto& text = n.operation_->exceptions;
+    if (const auto proxies = n.proxies_not(false); !proxies.empty())
+      text = "not open again yet: " + proxies;
+    if (const auto standbys = n.standbys_that(does_not_follow); !standbys.empty())
+      text += (text.empty() ? "not following yet: " : "; not following yet: ") + standbys;
     n.finish(Result::kDone, {});
   }
 
@@ -450,8 +465,99 @@ struct Rules {
     for (auto& [id, request] : n.requests_) request.deadline = n.now_;
   }
   static void finish_and_stop(Node& n) {
-    finish_with_exceptions(n);
+    finish_done(n);
     stop(n);
+  }
+
+  // --- following the active master ---
+  using Step = Node::Following::Step;
+  static bool follow_due(const Node& n) { return n.now_ >= n.following_.due && n.is_confirmed(); }
+  static bool gtids_read(const Node& n) { return n.following_.step == Step::kRead; }
+  static bool reply_failed(const Node& n) {
+    return !n.follow_reply_->error.empty() || active_server_id(n) == 0;
+  }
+  static bool reply_errant(const Node& n) { return !n.follow_reply_->errant.empty(); }
+  static void run_follow_job(Node& n, Job job, Step step) {
+    n.following_.job = n.run_aside(std::move(job));
+    n.following_.step = step;
+  }
+  static void read_gtids(Node& n) {
+    if (n.following_.job) n.actions_.emplace_back(CancelJob{*n.following_.job});
+    n.following_.due = n.now_ + kFollowLimit;
+    run_follow_job(n, ReadGtidsJob{}, Step::kRead);
+  }
+  static void ask_whether_errant(Node& n) {
+    n.following_.step = Step::kAsk;
+    n.following_.number = ++n.last_job_;
+    n.following_.due = n.now_ + kFollowRetry;  // either message may be lost
+    n.send(n.following_.node, FollowRequest{n.following_.number, n.job_->text});
+  }
+  static void follow_failed(Node& n, const std::string& what) {
+    const auto error = make_error(ErrorCode::kCantFollow, cut(what));
+    n.following_.step = Step::kRest;
+    n.following_.status = Replication::kFailed;
+    n.following_.error = error.text;
+    n.following_.due = n.now_ + kFollowRetry;
+    n.log(LogLine::Level::kWarning,
+          "follows=" + n.following_.node + " error=\"" + error.text + "\"");
+    n.answer_rejoin(error);
+    n.dirty_ = true;
+  }
+  static void fail_follow_job(Node& n) { follow_failed(n, n.job_->error); }
+  static void fail_follow_reply(Node& n) {
+    // Whose configuration has just changed knows the name, but has not heard the node itself.
+    follow_failed(n, n.follow_reply_->error.empty() ? "the active master was not heard yet"
+                                                    : n.follow_reply_->error);
+  }
+  static void diverge(Node& n) {
+    const auto error =
+        make_error(ErrorCode::kDiverged, "only on " + n.self() + ", not on " + n.following_.node +
+                                             ": " + n.follow_reply_->errant);
+    n.following_.step = Step::kRest;
+    n.following_.status = Replication::kDiverged;
+    n.following_.error = n.last_error_ = error.text;
+    n.following_.due = kNever;
+    n.run_aside(LeaveJob{n.following_.address, active_server_id(n)});
+    n.log(LogLine::Level::kError, "diverged error=\"" + error.text + "\"");
+    n.answer_rejoin(error);
+    n.dirty_ = true;
+  }
+  static uint32_t active_server_id(const Node& n) {
+    return n.peers_.at(n.following_.node).state.server_id;
+  }
+  static void change_master(Node& n) {
+    n.following_.due = n.now_ + kFollowLimit;
+    run_follow_job(n,
+                   FollowJob{n.following_.address, active_server_id(n), n.member_server_ids(),
+                             n.config_.repoint},
+                   Step::kChange);
+  }
+  static void note_following(Node& n) {
+    n.following_.step = Step::kRest;
+    n.following_.status = Replication::kFollowing;
+    n.following_.error.clear();
+    n.following_.due = kNever;
+    n.answer_rejoin({});
+    n.dirty_ = true;
+  }
+  static void rejoin(Node& n) {
+    n.rest_from_following();
+    n.following_.status = Replication::kPending;
+    n.following_.error.clear();
+    n.begin_following();
+    n.following_.rejoin = n.rejoin_;
+    if (!n.is_confirmed()) {
+      n.answer_rejoin(make_error(ErrorCode::kDirectorUnreachable,
+                                 "node " + n.durable_.active_node + " is the active master"));
+    }
+  }
+  static void refuse_rejoin(Node& n) {
+    n.answer_plainly(
+        *n.rejoin_,
+        n.role() == Role::kActive
+            ? make_error(ErrorCode::kAlreadyActive, "node " + n.self() + " is the active master")
+            : make_error(ErrorCode::kBusy,
+                         std::string("this node is in state ") + to_string(n.state_)));
   }
 
   static Phase phase_of(State state);
@@ -543,10 +649,10 @@ const Rule kRules[] = {
   "adopt it, close what is held here", Rules::note_activation, S::kResume, kMoves, "the candidate is active: traffic opens there"},
 {220, States(S::kGranted), E::kHigherActivation, "", nullptr,
   "adopt it, stand down", Rules::stand_down_on_peer, S::kStandby, kMoves, "the candidate is active"},
-{221, States(S::kResume), E::kAlways, "every proxy opened", Rules::all_open,
+{221, States(S::kResume), E::kAlways, "every proxy opened, every standby follows or can't", Rules::all_back,
   "report", Rules::finish_done, S::kStandby, kMoves, "switchover done"},
 {222, States(S::kResume), E::kAlways, "time is up", Rules::phase_expired,
-  "report with exceptions", Rules::finish_with_exceptions, S::kStandby, kMoves, "switchover done, but a proxy has not opened yet"},
+  "report with exceptions", Rules::finish_done, S::kStandby, kMoves, "switchover done, but a proxy or a standby is not back yet"},
 {223, States(S::kApproach), E::kJobDone, "long transactions have ended", Rules::awaited_transactions,
   "read the position", Rules::measure_lag, S::kApproach, kStays, "no long transaction is running"},
 
@@ -622,6 +728,26 @@ const Rule kRules[] = {
   "try again soon", Rules::retry_later, S::kActive, kStays, "a step failed that must succeed"},
 {601, kForward | States(S::kFollow), E::kAlways, "it is time to try again", Rules::retry_due,
   "try again", Rules::retry, S::kActive, kStays, "trying again"},
+
+// --- standbys follow the active master by themselves, unless they have what it has not ---
+{610, kFollowers, E::kAlways, "it is time to, and the active master is heard", Rules::follow_due,
+  "read this server's GTIDs", Rules::read_gtids, S::kStandby, kStays, "does this server have what the active master has not?"},
+{611, kFollowers, E::kFollowStep, "the GTIDs were read", Rules::gtids_read,
+  "ask the active master", Rules::ask_whether_errant, S::kStandby, kStays, "the active master compares: what it has can only have grown since"},
+{612, kFollowers, E::kFollowReply, "it can't tell", Rules::reply_failed,
+  "try again soon", Rules::fail_follow_reply, S::kStandby, kStays, "not known whether anything is errant"},
+{613, kFollowers, E::kFollowReply, "something is errant", Rules::reply_errant,
+  "stop replicating from it", Rules::diverge, S::kStandby, kStays, "diverged: this node stays fenced and follows nobody until rejoin()"},
+{614, kFollowers, E::kFollowReply, "", nullptr,
+  "replicate from it", Rules::change_master, S::kStandby, kStays, "nothing is errant"},
+{615, kFollowers, E::kFollowStep, "", nullptr,
+  "note it", Rules::note_following, S::kStandby, kStays, "this server replicates from the active master"},
+{616, kFollowers, E::kFollowFailed, "", nullptr,
+  "try again soon", Rules::fail_follow_job, S::kStandby, kStays, "this server can't follow yet"},
+{617, States(S::kStandby), E::kRejoin, "", nullptr,
+  "begin anew", Rules::rejoin, S::kStandby, kStays, "asked to compare again and follow"},
+{618, States(S::kStart, S::kNew, S::kBootstrapCheck, S::kBootstrapPersist, S::kReopen, S::kActive, S::kFollow, S::kRequest, S::kActivatePersist, S::kActivateOpen, S::kGrant, S::kGranted, S::kResume, S::kAbortPersist, S::kAbortOpen) | kHarmless | kUndoable, E::kRejoin, "", nullptr,
+  "refuse", Rules::refuse_rejoin, S::kStandby, kStays, "only a standby can rejoin"},
 
 // --- stop ---
 {700, kResting, E::kAlways, "stop asked for", Rules::stopping,

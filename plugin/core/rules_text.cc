@@ -25,6 +25,7 @@ constexpr States kAborting{S::kAbortPersist, S::kAbortOpen};
 constexpr States kActivating{S::kActivatePersist, S::kActivateOpen};
 constexpr States kBootstrapping{S::kNew, S::kBootstrapCheck, S::kBootstrapPersist};
 constexpr States kCandidate = States(S::kFollow, S::kRequest) | kActivating;
+constexpr States kFollowers{S::kStandby, S::kResume};
 constexpr States kNothingAwaited{S::kStart,   S::kNew,     S::kStandby, S::kActive,
                                  S::kGranted, S::kRequest, S::kResume,  S::kStopped};
 
@@ -59,6 +60,11 @@ const Ignored kIgnored[] = {
     {E::kDecline, kAll - States(S::kCatchUp), "no offer of this node is open"},
     {E::kCheckReply, kAll - States(S::kCheck), "nothing was asked, or it comes too late"},
     {E::kProbeReply, kAll - States(S::kApproach), "nothing was asked, or it comes too late"},
+    {E::kErrantWrite, kAll - States(S::kStandby), "only looked for on a standby"},
+    {E::kRejoin, States(S::kStopped), "the plugin is gone"},
+    {E::kFollowStep, kAll - kFollowers, "it was cancelled"},
+    {E::kFollowFailed, kAll - kFollowers, "it was cancelled"},
+    {E::kFollowReply, kAll - kFollowers, "nothing was asked, or it comes too late"},
     {E::kWritableStandby, kAll - States(S::kStandby),
      "writes are open here, or this node is about to change read_only itself"},
 };

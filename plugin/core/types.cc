@@ -44,6 +44,22 @@ const char* to_string(Phase phase) {
   return "?";
 }
 
+const char* to_string(Replication replication) {
+  switch (replication) {
+    case Replication::kNone:
+      return "";
+    case Replication::kPending:
+      return "PENDING";
+    case Replication::kFollowing:
+      return "FOLLOWING";
+    case Replication::kFailed:
+      return "FAILED";
+    case Replication::kDiverged:
+      return "DIVERGED";
+  }
+  return "?";
+}
+
 const char* to_string(Verdict verdict) {
   switch (verdict) {
     case Verdict::kOk:

@@ -30,6 +30,12 @@ struct SwitchoverId {
 
 using NodeName = std::string;  // checked with is_valid_name() where it enters
 
+// The longest text taken over from a peer or a server message.
+inline constexpr size_t kMaxText = 512;
+[[nodiscard]] inline std::string cut(const std::string& text) {
+  return text.substr(0, kMaxText);
+}
+
 // Monotonic time, passed in by whoever owns the clock; never the wall clock.
 using Duration = std::chrono::microseconds;
 struct Time {
@@ -61,12 +67,16 @@ enum class Phase {
   kDone,
 };
 
+// How a standby gets on with replicating from the active master. kNone: it is none.
+enum class Replication { kNone, kPending, kFollowing, kFailed, kDiverged };
+
 enum class Verdict { kOk, kWarning, kFailed };
 
 enum class Result { kRunning, kDone, kAborted, kRefused, kUnknown };
 
 const char* to_string(Role role);
 const char* to_string(Phase phase);
+const char* to_string(Replication replication);
 const char* to_string(Verdict verdict);
 const char* to_string(Result result);
 

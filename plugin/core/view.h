@@ -26,6 +26,8 @@ struct NodeView {
   std::string server_version;
   std::optional<WallTime> last_seen;  // absent: never heard, and only name, address, link are known
   std::string last_error;
+  Replication replication = Replication::kNone;
+  std::string replication_error;
 };
 
 struct ProxyView {
@@ -67,6 +69,7 @@ struct View {
   std::string gtid_position;
   WallTime since = 0;
   std::string last_error;
+  Replication replication = Replication::kNone;
 
   std::vector<NodeView> nodes;
   std::vector<ProxyView> proxies;

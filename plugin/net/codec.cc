@@ -133,6 +133,21 @@ void put(const NodeState& from, Frame& frame) {
   to.set_server_id(from.server_id);
   to.set_server_version(from.server_version);
   to.set_confirmed(from.confirmed);
+  to.set_replication(to_string(from.replication));
+  to.set_replication_error(from.replication_error);
+}
+
+void put(const FollowRequest& from, Frame& frame) {
+  auto& to = *frame.mutable_follow_request();
+  to.set_number(from.number);
+  to.set_gtids(from.gtids);
+}
+
+void put(const FollowReply& from, Frame& frame) {
+  auto& to = *frame.mutable_follow_reply();
+  to.set_number(from.number);
+  to.set_error(from.error);
+  to.set_errant(from.errant);
 }
 
 void put(const ProxyNews& from, Frame& frame) {
@@ -249,7 +264,9 @@ std::optional<NodeMessage> take(const protocol::NodeState& from) {
   NodeState to;
   const auto role = from_wire(from.role());
   const auto phase = by_name(from.phase(), Phase::kDone);
-  if (!role || !phase || !is_name_or_empty(from.node()) || !is_address(from.sql_address()) ||
+  const auto replication = by_name(from.replication(), Replication::kDiverged);
+  if (!role || !phase || !replication || !is_text(from.replication_error()) ||
+      !is_name_or_empty(from.node()) || !is_address(from.sql_address()) ||
       !is_text(from.gtid_position()) || !is_text(from.server_version()) ||
       !is_epoch(from.epoch()) || (from.has_activation() && !is_epoch(from.activation().epoch())) ||
       (from.has_pause() && !is_epoch(from.pause().epoch()))) {
@@ -280,6 +297,8 @@ std::optional<NodeMessage> take(const protocol::NodeState& from) {
   to.server_id = from.server_id();
   to.server_version = from.server_version();
   to.confirmed = from.confirmed();
+  to.replication = *replication;
+  to.replication_error = from.replication_error();
   return to;
 }
 
@@ -339,6 +358,16 @@ std::optional<NodeMessage> take(const protocol::Probe& from) {
 std::optional<NodeMessage> take(const protocol::ProbeReply& from) {
   if (!is_text(from.error())) return std::nullopt;
   return ProbeReply{{from.switchover_id()}, from.number(), from.reached(), from.error()};
+}
+
+std::optional<NodeMessage> take(const protocol::FollowRequest& from) {
+  if (!is_text(from.gtids())) return std::nullopt;
+  return FollowRequest{from.number(), from.gtids()};
+}
+
+std::optional<NodeMessage> take(const protocol::FollowReply& from) {
+  if (!is_text(from.error()) || !is_text(from.errant())) return std::nullopt;
+  return FollowReply{from.number(), from.error(), from.errant()};
 }
 
 std::optional<NodeMessage> take(const protocol::Offer& from) {
@@ -422,6 +451,10 @@ std::optional<NodeMessage> node_message_from_wire(const Frame& frame) {
       return take(frame.decline());
     case Frame::kSwitchoverReport:
       return take(frame.switchover_report());
+    case Frame::kFollowRequest:
+      return take(frame.follow_request());
+    case Frame::kFollowReply:
+      return take(frame.follow_reply());
     case Frame::kProxyNews:
       return take(frame.proxy_news());
     default:

@@ -652,9 +652,11 @@ TEST_F(NetworkTest, TenThousandHalfOpenConnectionsShutNobodyOut) {
   const auto files = secret();
   auto knows_both = options(files);
   knows_both.peers.push_back({"node3", {"127.0.0.1", 1}});
+  knows_both.peer_timeout = seconds(600);  // without cores they say nothing, which shall not end it
   TestNode node1(knows_both);
   auto third = peer_options(node1, files);
   third.node = "node3";
+  third.peer_timeout = knows_both.peer_timeout;
   TestNode node3(third);
   ASSERT_TRUE(eventually([&] { return node3.linked("node1"); }));
   const auto hello =

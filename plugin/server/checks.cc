@@ -96,7 +96,8 @@ std::vector<CheckRow> check_active_master(Session& session, const CheckLocalJob&
   std::vector<CheckRow> rows;
   const auto settings = session.query(
       "SELECT @@log_bin AS log_bin, @@server_id AS server_id, @@version AS version,"
-      " @@gtid_binlog_state AS gtid_binlog_state, @@read_only AS read_only");
+      " @@gtid_binlog_state AS gtid_binlog_state, " +
+      std::string(kReadOnlyIsOn) + " AS read_only");
   const Row& own = settings.front();
   facts.server_id = static_cast<uint32_t>(number(column(own, "server_id")));
   facts.server_version = column(own, "version");
@@ -155,7 +156,8 @@ std::vector<CheckRow> check_candidate(Session& session, const CheckRequest& fact
   const auto settings = session.query(
       "SELECT @@log_bin AS log_bin, @@log_slave_updates AS log_slave_updates, @@server_id AS "
       "server_id,"
-      " @@version AS version, @@gtid_binlog_state AS gtid_binlog_state, @@read_only AS read_only");
+      " @@version AS version, @@gtid_binlog_state AS gtid_binlog_state, " +
+      std::string(kReadOnlyIsOn) + " AS read_only");
   const Row& own = settings.front();
 
   const bool has_binlog = column(own, "log_bin") == "1" && column(own, "log_slave_updates") == "1";

@@ -74,12 +74,13 @@ std::map<unsigned long, std::unique_ptr<Client>> clients;  // by thread id
 
 // The first event of a session tells whether it is a client's. Later ones don't: the applier takes
 // on a definer's name and host when it creates a procedure, say. Null: it isn't.
-Client* recognise(MYSQL_THD thd, bool has_client_identity, unsigned long thread_id,
+template <typename Condition>
+Client* recognise(MYSQL_THD thd, Condition has_client_identity, unsigned long thread_id,
                   Client* otherwise = nullptr) {
   if (reinterpret_cast<uintptr_t>(thd_getspecific(thd, generation_key)) == generation)
     return static_cast<Client*>(thd_getspecific(thd, client_key));
   Client* client = otherwise;
-  if (has_client_identity) {
+  if (has_client_identity()) {
     auto made = std::make_unique<Client>();
     made->born = server_gate().term();
     client = made.get();
@@ -164,8 +165,9 @@ void on_statement_start(MYSQL_THD thd, Client& client, const mysql_event_general
     client.place = Client::Place::kOwn;
     return;
   }
-  const bool in_transaction = thd_test_options(thd, kOptionBegin) != 0;
-  const bool autocommit = thd_test_options(thd, kOptionNotAutocommit) == 0;
+  const auto options = thd_test_options(thd, kOptionBegin | kOptionNotAutocommit);
+  const bool in_transaction = (options & kOptionBegin) != 0;
+  const bool autocommit = (options & kOptionNotAutocommit) == 0;
   if (!in_transaction && passes_a_held_gate(query, autocommit)) return;
   auto& gate = server_gate();
   const bool may_wait = gate.mode() != Gate::Mode::kOpen;
@@ -202,11 +204,11 @@ void on_statement_end(MYSQL_THD thd, Client& client, const mysql_event_general& 
   if (client.place == Client::Place::kOwn) client.place = Client::Place::kOutside;
   const std::string_view query(event.general_query, event.general_query_length);
   if (event.general_error_code == 0) note_global_lock(client, query);
-  if (client.place != Client::Place::kInside || client.has_global_lock ||
-      thd_test_options(thd, kOptionBegin | kOptionTableLock)) {
-    return;
-  }
-  if (thd_test_options(thd, kOptionNotAutocommit) && !ends_transaction(query)) return;
+  if (client.place != Client::Place::kInside || client.has_global_lock) return;
+  const auto options =
+      thd_test_options(thd, kOptionBegin | kOptionTableLock | kOptionNotAutocommit);
+  if ((options & (kOptionBegin | kOptionTableLock)) != 0) return;
+  if ((options & kOptionNotAutocommit) != 0 && !ends_transaction(query)) return;
   leave(client);
 }
 
@@ -275,8 +277,11 @@ bool pin_library() {
 }
 
 void on_general_event(MYSQL_THD thd, const mysql_event_general& event) {
-  const std::string_view user(event.general_user, event.general_user_length);
-  Client* client = recognise(thd, !user.ends_with(kNoHost), event.general_thread_id);
+  if (event.event_subclass == MYSQL_AUDIT_GENERAL_RESULT) return;
+  const auto has_host = [&] {
+    return !std::string_view(event.general_user, event.general_user_length).ends_with(kNoHost);
+  };
+  Client* client = recognise(thd, has_host, event.general_thread_id);
   if (client == nullptr) return let_go(thd);
   if (client == &event_thread) {
     if (server_fence().closed()) take_read_only_admin(thd);
@@ -304,8 +309,9 @@ void on_general_event(MYSQL_THD thd, const mysql_event_general& event) {
 
 void on_table_event(MYSQL_THD thd, const mysql_event_table& event) {
   // Whatever the event: the last one of an applier's transaction is a read of statistics.
-  Client* client = recognise(thd, event.host != nullptr, event.thread_id,
-                             is_event_thread(event) ? &event_thread : nullptr);
+  Client* client = recognise(
+      thd, [&] { return event.host != nullptr; }, event.thread_id,
+      is_event_thread(event) ? &event_thread : nullptr);
   if (client == nullptr) return let_go(thd);
   const bool writes = event.event_subclass == MYSQL_AUDIT_TABLE_LOCK && !event.read_only;
   if (client == &event_thread) {
@@ -328,7 +334,9 @@ void notify(MYSQL_THD thd, unsigned int event_class, const void* raw) noexcept {
         return on_table_event(thd, *static_cast<const mysql_event_table*>(raw));
       case MYSQL_AUDIT_CONNECTION_CLASS: {
         const auto& event = *static_cast<const mysql_event_connection*>(raw);
-        if (Client* client = recognise(thd, true, event.thread_id); client != nullptr)
+        if (Client* client = recognise(
+                thd, [] { return true; }, event.thread_id);
+            client != nullptr)
           on_connection_event(thd, *client, event);
         return;
       }

@@ -8,34 +8,27 @@ constexpr std::chrono::milliseconds kGlance{20};
 
 }  // namespace
 
-bool Gate::holds(bool in_transaction) const {
-  const Mode mode = mode_.load();
-  return mode == Mode::kHoldAll || (mode == Mode::kHoldNew && !in_transaction);
-}
-
-Gate::Entry Gate::enter(bool in_transaction, const std::function<bool()>& is_killed) {
+Gate::Entry Gate::wait(bool in_transaction, const std::function<bool()>& is_killed) {
   using std::chrono::steady_clock;
   const auto since = steady_clock::now();
+  const auto is_too_long = [&] { return steady_clock::now() - since >= hold_limit_.load(); };
   while (true) {
-    // Counted first, then the mode is read; the drain sets the mode first, then reads the count. So
-    // at least one of the two sees the other.
-    inside_.fetch_add(1);
-    if (!holds(in_transaction)) return Entry::kInside;
     std::unique_lock lock(mutex_);
     inside_.fetch_sub(1);
     changed_.notify_all();
     ++held_;
-    const auto is_too_long = [&] { return steady_clock::now() - since >= hold_limit_.load(); };
     while (holds(in_transaction) && !is_killed() && !is_too_long())
       changed_.wait_for(lock, kGlance);
     --held_;
     if (is_killed()) return Entry::kKilled;
     if (holds(in_transaction)) return Entry::kTooLong;
+    lock.unlock();
+    inside_.fetch_add(1);
+    if (!holds(in_transaction)) return Entry::kInside;
   }
 }
 
-void Gate::leave() {
-  if (inside_.fetch_sub(1) != 1 || mode_.load() == Mode::kOpen) return;
+void Gate::tell_drain() {
   const std::lock_guard lock(mutex_);
   changed_.notify_all();
 }

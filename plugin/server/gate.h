@@ -40,11 +40,19 @@ class Gate {
 
   // A statement begins in a session that is outside. Blocks while the gate holds it; `is_killed`
   // ends that. Only when kInside is returned the session is inside.
-  [[nodiscard]] Entry enter(bool in_transaction, const std::function<bool()>& is_killed);
+  template <typename Condition>
+  [[nodiscard]] Entry enter(bool in_transaction, Condition is_killed) {
+    // Counted first, then the mode is read; the drain sets the mode first, then reads the count. So
+    // at least one of the two sees the other.
+    inside_.fetch_add(1);
+    return holds(in_transaction) ? wait(in_transaction, is_killed) : Entry::kInside;
+  }
   // A statement that was not seen at its start is about to write, in a session that is outside.
   void enter_unheld() { inside_.fetch_add(1); }
   // A session that is inside is no longer in a statement or transaction, or ends.
-  void leave();
+  void leave() {
+    if (inside_.fetch_sub(1) == 1 && mode_.load() != Mode::kOpen) tell_drain();
+  }
   // Tells sessions that connected before the role left this node from those that came after.
   [[nodiscard]] uint64_t term() const { return term_; }
   // Is a session that connected in that term at the wrong server by now?
@@ -71,7 +79,13 @@ class Gate {
   [[nodiscard]] int held() const { return held_; }
 
  private:
-  [[nodiscard]] bool holds(bool in_transaction) const;
+  [[nodiscard]] bool holds(bool in_transaction) const {
+    const Mode mode = mode_.load();
+    return mode == Mode::kHoldAll || (mode == Mode::kHoldNew && !in_transaction);
+  }
+  // For a session that was counted, and is again when it is let in.
+  [[nodiscard]] Entry wait(bool in_transaction, const std::function<bool()>& is_killed);
+  void tell_drain();
 
   std::atomic<Mode> mode_{Mode::kOpen};
   std::atomic<int> inside_{0};

@@ -51,6 +51,23 @@ std::string errant_transactions(std::string_view own, std::string_view other, ui
   return text;
 }
 
+std::string missing_transactions(std::string_view own, std::string_view other,
+                                 const std::vector<uint32_t>& servers) {
+  std::string text;
+  for (const auto server : servers) {
+    const auto known = originated_by(other, server);
+    for (const auto& [domain, sequence] : originated_by(own, server)) {
+      const auto it = known.find(domain);
+      const uint64_t last_known = it == known.end() ? 0 : it->second;
+      if (last_known >= sequence) continue;
+      const auto head = std::to_string(domain) + "-" + std::to_string(server) + "-";
+      text += (text.empty() ? "" : ", ") + head + std::to_string(last_known + 1);
+      if (last_known + 1 < sequence) text += " to " + head + std::to_string(sequence);
+    }
+  }
+  return text;
+}
+
 uint64_t version_number(std::string_view version) {
   uint64_t result = 0;
   int parts = 0;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace active_master {
 
@@ -11,6 +12,11 @@ namespace active_master {
 // `other` has of it, as text; empty when there are none. These exist on one side only.
 [[nodiscard]] std::string errant_transactions(std::string_view own, std::string_view other,
                                               uint32_t server_id);
+
+// What of `own` (a gtid_binlog_state) is not in `other`, by the domains and servers in it, as far
+// as these servers originated it; as text, empty if nothing.
+[[nodiscard]] std::string missing_transactions(std::string_view own, std::string_view other,
+                                               const std::vector<uint32_t>& servers);
 
 // "10.11.19-MariaDB-..." as a number that can be compared; 0 if it is none.
 [[nodiscard]] uint64_t version_number(std::string_view version);

@@ -14,6 +14,12 @@ namespace {
 
 constexpr Column kEnd{};
 
+// A standby that has what the active master has not is shown as what it is.
+const char* role_name(Role role, Replication replication) {
+  return role == Role::kStandby && replication == Replication::kDiverged ? to_string(replication)
+                                                                         : to_string(role);
+}
+
 // --- ACTIVE_MASTER_STATE ---
 
 constexpr Column kStateColumns[] = {
@@ -40,7 +46,7 @@ void show_state(const View& view, RowWriter& rows) {
   const Activation& active = view.activation ? *view.activation : none;
   rows.text(view.node)
       .text(view.cluster)
-      .text(to_string(view.role))
+      .text(role_name(view.role, view.replication))
       .counter(view.epoch.value)
       .text_or_null(active.node)
       .text_or_null(active.sql_address)
@@ -72,6 +78,8 @@ constexpr Column kNodesColumns[] = {
     nullable(text("SERVER_VERSION", 64)),
     nullable(time("LAST_SEEN")),
     nullable(text("LAST_ERROR", 1024)),
+    nullable(text("REPLICATION", 16)),
+    nullable(text("REPLICATION_ERROR", 1024)),
     kEnd,
 };
 
@@ -80,7 +88,7 @@ void show_node(const NodeView& node, RowWriter& rows) {
   node.address ? rows.text(*node.address) : rows.null();
   rows.text(node.link);
   if (node.last_seen) {
-    rows.text(to_string(node.role))
+    rows.text(role_name(node.role, node.replication))
         .counter(node.epoch.value)
         .text_or_null(node.sql_address)
         .integer(node.fenced)
@@ -92,7 +100,10 @@ void show_node(const NodeView& node, RowWriter& rows) {
   } else {
     rows.text("UNKNOWN").counter(0).null().null().null().null().null().null().null();
   }
-  rows.text_or_null(node.last_error).end_row();
+  rows.text_or_null(node.last_error)
+      .text_or_null(to_string(node.replication))
+      .text_or_null(node.replication_error)
+      .end_row();
 }
 
 void show_nodes(const View& view, RowWriter& rows) {

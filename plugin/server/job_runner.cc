@@ -15,6 +15,7 @@
 #include "plugin/server/fence_audit.h"
 #include "plugin/server/gtid.h"
 #include "plugin/server/log.h"
+#include "plugin/server/replication.h"
 #include "plugin/server/transactions.h"
 
 namespace active_master {
@@ -64,10 +65,6 @@ struct Context {
     if (cancelled) throw Cancelled();
   }
 };
-
-void set_read_only(Session& session, bool on) {
-  session.query(std::string("SET GLOBAL read_only = ") + (on ? "1" : "0"));
-}
 
 // read_only is what refuses, and what monitors look at; the fence sees to it that it binds
 // everyone.
@@ -218,6 +215,25 @@ void perform(Context& context, const RecordActivationJob& job, JobDone&) {
           std::to_string(job.id.value) + ")");
 }
 
+void perform(Context& context, const ReadGtidsJob&, JobDone& done) {
+  done.text = context.session->value("SELECT @@gtid_binlog_state");
+}
+
+// A server that was made from a backup has what gtid_slave_pos says, although its binlog lacks it.
+void perform(Context& context, const CompareGtidsJob& job, JobDone& done) {
+  const auto own =
+      context.session->value("SELECT CONCAT(@@gtid_binlog_state, ',', @@gtid_slave_pos)");
+  done.text = missing_transactions(job.gtids, own, job.servers);
+}
+
+void perform(Context& context, const FollowJob& job, JobDone&) {
+  follow(*context.session, job, context.cancelled);
+}
+
+void perform(Context& context, const LeaveJob& job, JobDone&) {
+  leave(*context.session, job);
+}
+
 }  // namespace
 
 // One thread and one queue.
@@ -286,6 +302,7 @@ enum LaneNumber : size_t {
   kCatchUpLane,
   kProbeLane,
   kQueryLane,
+  kFollowLane,
   kLaneCount
 };
 
@@ -302,6 +319,9 @@ LaneNumber lane_number(const Job& job) {
   if (std::holds_alternative<PersistJob>(job)) return kJournalLane;
   if (std::holds_alternative<CatchUpJob>(job)) return kCatchUpLane;
   if (std::holds_alternative<WaitForPositionJob>(job)) return kProbeLane;
+  // STOP SLAVE waits for what the applier is doing, and nothing else shall wait for that.
+  if (std::holds_alternative<FollowJob>(job) || std::holds_alternative<LeaveJob>(job))
+    return kFollowLane;
   // In one lane, so that who may write changes in the order in which it was decided.
   if (std::holds_alternative<DrainJob>(job) || std::holds_alternative<FenceJob>(job) ||
       std::holds_alternative<HandoverJob>(job) || std::holds_alternative<OpenWritesJob>(job) ||
@@ -320,10 +340,23 @@ LaneNumber lane_number(const Job& job) {
     if (persist->durable.intent) return "persist_intent";
     return persist->durable.role == Role::kActive ? "persist_active" : "persist_standby";
   }
-  constexpr const char* kPoints[] = {
-      "",      "check", "check_candidate", "await_transactions", "read_position", "probe",
-      "drain", "fence", "handover",        "catch_up",           "open_writes",   "stand_down",
-      "record"};
+  constexpr const char* kPoints[] = {"",
+                                     "check",
+                                     "check_candidate",
+                                     "await_transactions",
+                                     "read_position",
+                                     "probe",
+                                     "drain",
+                                     "fence",
+                                     "handover",
+                                     "catch_up",
+                                     "open_writes",
+                                     "stand_down",
+                                     "record",
+                                     "read_gtids",
+                                     "compare_gtids",
+                                     "follow",
+                                     "leave"};
   static_assert(std::size(kPoints) == std::variant_size_v<Job>);
   return kPoints[job.index()];
 }
@@ -394,8 +427,8 @@ void JobRunner::read_status() {
     if (server_is_stopping()) return;
     try {
       const auto rows = Session().query(
-          "SELECT @@read_only AS r, @@gtid_current_pos AS g, @@gtid_binlog_state AS b,"
-          " @@server_id AS s");
+          std::string("SELECT ") + kReadOnlyIsOn +
+          " AS r, @@gtid_current_pos AS g, @@gtid_binlog_state AS b, @@server_id AS s");
       const Row& row = rows.front();
       if (!gate_is_watching()) reload_fence();
       status_({row.at("r") != "0", row.at("g").value_or(""),

@@ -100,6 +100,7 @@ void take_read_only_admin(MYSQL_THD thd) {
 }
 
 void Withheld::give_back(MYSQL_THD thd) {
+  if (left_.load(std::memory_order_relaxed) == 0) return;  // at every statement of an open fence
   uint64_t left = left_.exchange(0);
   if (left != 0) privileges(thd).compare_exchange_strong(left, left | kReadOnlyAdmin);
 }

@@ -85,6 +85,11 @@ std::string Session::value(const std::string& sql) {
   return rows.front().begin()->second.value_or("");
 }
 
+void set_read_only(Session& session, bool on) {
+  constexpr std::string_view kOn = MYSQL_VERSION_ID >= 120000 ? "NO_LOCK_NO_ADMIN" : "1";
+  session.query("SET GLOBAL read_only = " + std::string(on ? kOn : "0"));
+}
+
 std::string quoted(std::string_view text) {
   std::string literal = "'";
   for (const char c : text) {

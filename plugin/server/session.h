@@ -62,6 +62,13 @@ class ServerThread {
   [[nodiscard]] static bool is_current();
 };
 
+// Sets read_only. From MariaDB 12 on it has levels: the one that is set then binds accounts with
+// READ ONLY ADMIN, too, and waits for no locks of other sessions.
+void set_read_only(Session& session, bool on);
+
+// SQL for 1 if read_only is on, on any level, else 0.
+inline constexpr const char* kReadOnlyIsOn = "CAST(@@read_only AS CHAR) NOT IN ('0', 'OFF')";
+
 // The text as an SQL string literal, quotes included.
 [[nodiscard]] std::string quoted(std::string_view text);
 

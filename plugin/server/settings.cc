@@ -13,6 +13,7 @@
 #include "client/protocol/names.h"
 #include "plugin/server/fence_audit.h"
 #include "plugin/server/log.h"
+#include "plugin/server/replication.h"
 #include "plugin/server/session.h"
 
 namespace active_master {
@@ -27,6 +28,9 @@ char* listen_address;
 char* peers;
 char* sql_address;
 char* request;
+char* replication_user;
+char* replication_password_file;
+my_bool repoint;
 #ifdef ACTIVE_MASTER_FAULTS
 char* fault_points;
 #endif
@@ -142,6 +146,18 @@ std::string check_secret_file(std::string_view value) {
   auto files = credential_files();
   files.secret = value;
   return check_credentials(files, text(listen_address));
+}
+
+std::string check_replication_user(std::string_view value) {
+  return value.size() <= 80 ? "" : "must be a user name of at most 80 characters";
+}
+
+std::string check_replication_password_file(std::string_view value) {
+  return check_password_file(std::string(value));
+}
+
+std::string may_always_change() {
+  return {};
 }
 
 // They belong together, and are looked at with active_master_reload_tls.
@@ -278,6 +294,15 @@ TYPELIB drain_policies = {2, "active_master_drain_policy", drain_policy_names, n
 
 void update_enum(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noexcept {
   *static_cast<unsigned long*>(to) = *static_cast<const unsigned long*>(save);
+  try {
+    apply();
+  } catch (const std::exception& e) {
+    my_printf_error(ER_UNKNOWN_ERROR, "active_master: %s", MYF(0), e.what());
+  }
+}
+
+void update_flag(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noexcept {
+  *static_cast<my_bool*>(to) = *static_cast<const my_bool*>(save);
   try {
     apply();
   } catch (const std::exception& e) {
@@ -427,6 +452,20 @@ MYSQL_SYSVAR_STR(secret_file, secret_file, kText,
                  "belong to the server's user and be readable by nobody else. Two lines are two "
                  "secrets: the first is used, both are accepted. Read when it is set.",
                  (check_string<check_secret_file, check_links_may_change>), update_secret_file, "");
+MYSQL_SYSVAR_STR(
+    replication_user, replication_user, kText,
+    "The account with which this server replicates from the active master when it has no "
+    "replication connection yet; one that exists keeps its own.",
+    (check_string<check_replication_user, may_always_change>), update_string, "");
+MYSQL_SYSVAR_STR(replication_password_file, replication_password_file, kText,
+                 "File with that account's password in its first line; it must belong to the "
+                 "server's user and be readable by nobody else. Read when it is needed.",
+                 (check_string<check_replication_password_file, may_always_change>), update_string,
+                 "");
+MYSQL_SYSVAR_BOOL(repoint, repoint, PLUGIN_VAR_OPCMDARG,
+                  "ON: a standby makes its server replicate from the active master. OFF: what it "
+                  "replicates from is never changed here.",
+                  nullptr, update_flag, 1);
 #define ACTIVE_MASTER_TLS_FILE(name, comment)                                                      \
   MYSQL_SYSVAR_STR(name, name, kText, comment " Read at start and with active_master_reload_tls.", \
                    (check_string<check_tls_file, check_links_may_change>), update_string, "")
@@ -542,9 +581,10 @@ struct EventWait {
   std::string proxy;  // whose lease is renewed
 };
 
-// "bootstrap ID", "check ID NODE" or "switch ID NODE"; the node is the rest of the text, whatever
-// it is. And of proxies that speak only SQL: "register ID IP NAME", "acknowledge ID SWITCHOVER
-// NAME" and "wait ID AFTER MILLISECONDS NAME"; the name is the rest, and may be empty in the last.
+// "bootstrap ID", "rejoin ID", "check ID NODE" or "switch ID NODE"; the node is the rest of the
+// text, whatever it is. And of proxies that speak only SQL: "register ID IP NAME", "acknowledge ID
+// SWITCHOVER NAME" and "wait ID AFTER MILLISECONDS NAME"; the name is the rest, and may be empty in
+// the last.
 struct Request {
   SwitchoverId id;
   Input command;
@@ -596,6 +636,7 @@ std::optional<Request> parse_request(std::string_view text) {
   if (error != std::errc() || end != digits.data() + digits.size() || !id) return std::nullopt;
   text.remove_prefix(digits.size());
   if (verb == "bootstrap" && text.empty()) return Request{id, BootstrapCommand{id}};
+  if (verb == "rejoin" && text.empty()) return Request{id, RejoinCommand{id}};
   if (!text.starts_with(' ')) return std::nullopt;
   text.remove_prefix(1);
   if (verb != "switch" && verb != "check") return parse_proxy_request(verb, id, text);
@@ -651,6 +692,9 @@ st_mysql_sys_var* system_variables[] = {VARIABLE(node_name),
                                         VARIABLE(port),
                                         VARIABLE(peers),
                                         VARIABLE(sql_address),
+                                        VARIABLE(replication_user),
+                                        VARIABLE(replication_password_file),
+                                        VARIABLE(repoint),
                                         VARIABLE(secret_file),
                                         VARIABLE(tls_ca),
                                         VARIABLE(tls_cert),
@@ -716,6 +760,8 @@ Settings read_settings() {
   config.proxy_lease = ms(proxy_lease);
   config.active_transaction_limit = ms(active_transaction_limit);
   config.idle_transaction_limit = ms(idle_transaction_limit);
+  config.repoint = repoint != 0;
+  set_replication_account(text(replication_user), text(replication_password_file));
   config.kill_transactions = drain_policy == kDrainKill;
 
   auto& network = settings.network;

@@ -83,6 +83,14 @@ void Invariants::wrote_activated(uint8_t server, Epoch epoch) {
              std::to_string(epoch.value) + " after the handover row");
 }
 
+void Invariants::follows(uint8_t node, uint8_t master) {
+  const auto& server = world_.nodes_[node].server;
+  if (node == master || master >= world_.nodes_.size())
+    violated("follow: " + world_.nodes_[node].name + " follows no other node");
+  else if (server.errant && server.errant_since + Duration{5'000'000} < world_.now_)
+    violated("follow: " + world_.nodes_[node].name + " follows although it has diverged");
+}
+
 void Invariants::entered(uint8_t node, State state) {
   if (state == State::kPause) paused_at_[node] = world_.now_;
 }

@@ -36,6 +36,7 @@ class Invariants {
   void committed(uint8_t server, Epoch epoch);
   void wrote_handover(uint8_t server, Epoch epoch);
   void wrote_activated(uint8_t server, Epoch epoch);
+  void follows(uint8_t node, uint8_t master);
   void fencing(uint8_t node);
   void entered(uint8_t node, State state);
   void routed(uint8_t proxy, const client::Route& route);

@@ -33,12 +33,22 @@ struct RunningJob {
 };
 
 // The lanes of plugin/server/job_runner, with its rule which job goes where.
-enum Lane : uint8_t { kJournalLane, kRoleLane, kCatchUpLane, kProbeLane, kQueryLane, kLanes };
+enum Lane : uint8_t {
+  kJournalLane,
+  kRoleLane,
+  kCatchUpLane,
+  kProbeLane,
+  kQueryLane,
+  kFollowLane,
+  kLanes
+};
 
 inline Lane lane_of(const Job& job) {
   if (std::holds_alternative<PersistJob>(job)) return kJournalLane;
   if (std::holds_alternative<CatchUpJob>(job)) return kCatchUpLane;
   if (std::holds_alternative<WaitForPositionJob>(job)) return kProbeLane;
+  if (std::holds_alternative<FollowJob>(job) || std::holds_alternative<LeaveJob>(job))
+    return kFollowLane;
   if (std::holds_alternative<DrainJob>(job) || std::holds_alternative<FenceJob>(job) ||
       std::holds_alternative<HandoverJob>(job) || std::holds_alternative<OpenWritesJob>(job) ||
       std::holds_alternative<StandDownJob>(job) ||
@@ -58,6 +68,7 @@ struct Server {
   uint8_t sources = 0;    // servers that it replicates from, as bits
   bool replicating = true;
   bool apply_pending = false;
+  Time errant_since{};
   bool errant = false;  // has a transaction that the others lack
   Duration lag{300};
   std::vector<uint64_t> transactions;  // that are open

@@ -38,6 +38,12 @@ std::string say(const Offer& m) {
 std::string say(const GrantRequest& m) {
   return "GrantRequest " + number(m.id.value) + " epoch " + number(m.epoch.value);
 }
+std::string say(const FollowRequest& m) {
+  return "FollowRequest " + number(m.number);
+}
+std::string say(const FollowReply& m) {
+  return "FollowReply " + number(m.number) + (m.errant.empty() ? "" : " errant") + m.error;
+}
 std::string say(const Decline& m) {
   return "Decline " + number(m.id.value) + ": " + m.error;
 }
@@ -61,6 +67,7 @@ std::string describe(const NodeState& m) {
   std::string text = std::string("NodeState ") + to_string(m.role) + " " + number(m.epoch.value);
   if (m.activation)
     text += " activation " + number(m.activation->epoch.value) + "@" + m.activation->node;
+  text += std::string(" ") + to_string(m.replication);
   if (m.pause) text += " pause " + number(m.pause->epoch.value);
   return text;
 }
@@ -71,11 +78,23 @@ std::string describe(const ProxyState& m) {
 }
 
 const char* name_of(const Job& job) {
-  static constexpr std::array<const char*, std::variant_size_v<Job>> kNames{
-      "persist",          "check local",       "check candidate", "await transactions",
-      "read position",    "wait for position", "drain",           "fence",
-      "handover",         "catch up",          "open writes",     "stand down",
-      "record activation"};
+  static constexpr std::array<const char*, std::variant_size_v<Job>> kNames{"persist",
+                                                                            "check local",
+                                                                            "check candidate",
+                                                                            "await transactions",
+                                                                            "read position",
+                                                                            "wait for position",
+                                                                            "drain",
+                                                                            "fence",
+                                                                            "handover",
+                                                                            "catch up",
+                                                                            "open writes",
+                                                                            "stand down",
+                                                                            "record activation",
+                                                                            "read GTIDs",
+                                                                            "compare GTIDs",
+                                                                            "follow",
+                                                                            "leave"};
   return kNames.at(job.index());
 }
 

@@ -10,8 +10,9 @@
 namespace active_master::sim {
 namespace {
 
-constexpr Duration kMillisecond{1'000};
-constexpr Duration kSecond{1'000'000};
+constexpr uint64_t kMaxSteps = 60'000;
+
+}  // namespace
 
 // Shorter than the product's, in about the same proportion, so that a run has fewer heartbeats.
 Config config_of(uint8_t number, uint8_t nodes) {
@@ -33,19 +34,6 @@ Config config_of(uint8_t number, uint8_t nodes) {
   config.proxy_lease = Duration{3'000'000};
   return config;
 }
-
-client::Clock::time_point to_clock(Time time) {
-  return client::Clock::time_point(
-      std::chrono::duration_cast<client::Clock::duration>(time.since_start));
-}
-
-bool later(const auto& a, const auto& b) {
-  return a.at != b.at ? a.at > b.at : a.order > b.order;
-}
-
-constexpr uint64_t kMaxSteps = 60'000;
-
-}  // namespace
 
 World::World(const Schedule& schedule, const Mutant* mutant, std::string* trace)
     : schedule_(schedule),
@@ -79,8 +67,8 @@ void World::build() {
       n.disk.active_address = "n1:3306";
     }
     invariants_.stored(i, n.disk, n.disk);
-    // Every server replicates from every other.
-    n.server.sources = static_cast<uint8_t>(((1U << count) - 1) & ~(1U << i));
+    const unsigned others = ((1U << count) - 1) & ~(1U << i);
+    n.server.sources = static_cast<uint8_t>(schedule_.star ? others & 1U : others);
   }
   proxies_.resize(schedule_.proxies);
   for (uint8_t p = 0; p < schedule_.proxies; ++p) {
@@ -98,8 +86,7 @@ void World::build() {
 void World::push(Duration after, Kind kind, uint8_t a, uint8_t b, uint32_t incarnation,
                  uint64_t value) {
   heap_.push_back({now_ + after, ++order_, kind, a, b, incarnation, value});
-  std::push_heap(heap_.begin(), heap_.end(),
-                 [](const Event& x, const Event& y) { return later(x, y); });
+  std::push_heap(heap_.begin(), heap_.end());
 }
 
 bool World::is_frozen(uint8_t party) const {
@@ -117,6 +104,7 @@ bool World::step() {
     if (!healed_) fault_before_step();
     if (!invariants_.violation().empty()) return false;
     if (!healed_ && is_answered() && !active_fault_) heal();
+    if (healed_) rejoin_the_diverged();
     if (healed_ && is_converged()) {
       check_the_end();
       return false;
@@ -149,8 +137,7 @@ bool World::step() {
     give(*ticks, Tick{});
     return true;
   }
-  std::pop_heap(heap_.begin(), heap_.end(),
-                [](const Event& x, const Event& y) { return later(x, y); });
+  std::pop_heap(heap_.begin(), heap_.end());
   const Event event = heap_.back();
   heap_.pop_back();
   dispatch(event);
@@ -215,16 +202,10 @@ void World::dispatch(const Event& event) {
     case Kind::kHandler:
       if (is_frozen(proxy_party(event.a))) return postpone(proxy_party(event.a));
       return handler_acts(event.a, static_cast<uint32_t>(event.value));
-    case Kind::kProxyTick: {
-      auto& proxy = proxies_[event.a];
-      if (event.incarnation != proxy.incarnation || !proxy.subscription) return;
+    case Kind::kProxyTick:
+      if (event.incarnation != proxies_[event.a].incarnation) return;
       if (is_frozen(proxy_party(event.a))) return postpone(proxy_party(event.a));
-      proxy.subscription->tick(to_clock(now_));
-      settle(event.a);
-      announce(event.a);
-      push(700 * kMillisecond, Kind::kProxyTick, event.a, 0, event.incarnation);
-      return;
-    }
+      return tick_proxy(event.a);
     case Kind::kClient:
       client(event.a);
       return;
@@ -471,297 +452,6 @@ void World::deliver(const Event& event) {
   } else if (auto* state_of_proxy = std::get_if<ProxyState>(&mail)) {
     if (trace_) note(nodes_[to].name, " <- ", describe(*state_of_proxy));
     give(to, *state_of_proxy);
-  }
-}
-
-// --- proxies ----------------------------------------------------------------------------------
-
-void World::restart_proxy(uint8_t number) {
-  auto& proxy = proxies_[number];
-  note(proxy.name, " starts");
-  ++proxy.incarnation;
-  client::Subscription::Options options;
-  options.proxy = proxy.name;
-  options.driver = "sim";
-  for (const auto& node : nodes_) options.nodes.push_back(node.config.identity.node);
-  options.startup_wait = std::chrono::seconds(1);
-  options.incarnation = proxy.incarnation;
-  if (!mutant_ || !mutant_->proxy_forgets) options.remembered = proxy.memory;
-  proxy.subscription = std::make_unique<client::Subscription>(options);
-  proxy.subscription->start(to_clock(now_));
-  proxy.wanted = {};
-  proxy.enacted = true;
-  push(Duration{random_.between(1'000, 500'000)}, Kind::kProxyTick, number, 0, proxy.incarnation);
-  for (uint8_t i = 0; i < nodes_.size(); ++i) push(latency(), Kind::kProxyUp, number, i, 0);
-}
-
-void World::crash_proxy(uint8_t number) {
-  auto& proxy = proxies_[number];
-  if (!proxy.subscription) return;
-  note(proxy.name, " crashes");
-  proxy.subscription.reset();
-  ++proxy.incarnation;
-  proxy.frozen_until = {};
-  // A library dies with its proxy; an agent leaves its proxy as it is.
-  if (random_.one_in(2)) {
-    proxy.is_orphaned = true;
-  } else {
-    proxy.open_at.reset();
-    proxy.transactions.clear();
-  }
-  for (uint8_t i = 0; i < nodes_.size(); ++i) {
-    if (std::exchange(link_[proxy_party(number)][i], false))
-      push(latency(), Kind::kProxyDown, number, i, 0);
-  }
-}
-
-void World::proxy_up(uint8_t number, uint8_t node) {
-  auto& proxy = proxies_[number];
-  const uint8_t party = proxy_party(number);
-  if (!proxy.subscription || !nodes_[node].node || link_[party][node]) return;
-  if (schedule_.sparse_proxies && (node + number) % nodes_.size() != 0) return;
-  if (is_cut(party, node) || is_cut(node, party) || is_frozen(party) || is_frozen(node))
-    return push(200 * kMillisecond, Kind::kProxyUp, number, node, 0);
-  link_[party][node] = true;
-  proxy.connected_at[node] = now_;
-  give(node, ProxyConnected{proxy.name, "10.0.0.1"});
-  announce(number);
-}
-
-void World::deliver_to_proxy(uint8_t number, uint8_t from, Mail& mail) {
-  auto& proxy = proxies_[number];
-  if (!proxy.subscription || !link_[proxy_party(number)][from]) return;
-  auto& broadcast = *std::get<std::shared_ptr<Broadcast>>(mail);
-  if (!broadcast.wire) broadcast.wire = to_wire(broadcast.state).node_state();
-  if (trace_) note(proxy.name, " <- ", nodes_[from].name, " ", describe(broadcast.state));
-  if (!proxy.subscription->heard(*broadcast.wire, to_clock(now_)))
-    invariants_.violated(proxy.name + " refuses what " + nodes_[from].name + " says");
-  settle(number);
-}
-
-void World::settle(uint8_t number) {
-  auto& proxy = proxies_[number];
-  auto& subscription = *proxy.subscription;
-  for (const auto* rule : subscription.take_fired()) {
-    subscriber_fired_[static_cast<size_t>(rule->number)] = true;
-    note(proxy.name, " rule ", rule->number, ": ", client::to_string(rule->from), " -> ",
-         client::to_string(rule->to));
-  }
-  if (subscription.highest()) invariants_.learned(number, subscription.highest()->epoch);
-  for (auto& action : subscription.take_actions()) {
-    if (std::holds_alternative<client::Announce>(action)) {
-      announce(number);
-      continue;
-    }
-    if (const auto* remember = std::get_if<client::Remember>(&action)) {
-      proxy.memory = remember->route;
-      continue;
-    }
-    if (const auto* route = std::get_if<client::Route>(&action)) {
-      proxy.wanted = *route;
-    } else {
-      proxy.wanted = std::get<client::Hold>(action);
-    }
-    ++proxy.asked;
-    proxy.enacted = false;
-    push(std::max(Duration{random_.between(20, 400)}, proxy.hung_until - now_), Kind::kHandler,
-         number, 0, 0, proxy.asked);
-  }
-}
-
-void World::announce(uint8_t number) {
-  protocol::Frame frame;
-  *frame.mutable_proxy_state() = proxies_[number].subscription->announcement();
-  const auto state = proxy_state_from_wire(frame);
-  for (uint8_t i = 0; i < nodes_.size(); ++i) {
-    if (link_[proxy_party(number)][i]) post(proxy_party(number), i, *state);
-  }
-}
-
-// The handler carries out what it was asked last.
-void World::handler_acts(uint8_t number, uint32_t asked) {
-  auto& proxy = proxies_[number];
-  if (!proxy.subscription || asked != proxy.asked) return;
-  if (now_ < proxy.hung_until)
-    return push(proxy.hung_until - now_, Kind::kHandler, number, 0, 0, asked);
-  const bool is_new = !std::exchange(proxy.enacted, true);
-  if (const auto* hold = std::get_if<client::Hold>(&proxy.wanted)) {
-    const bool lies = mutant_ && mutant_->proxy_lies;
-    if (is_new && !lies) {
-      note(proxy.name, " holds for ", hold->epoch);
-      proxy.open_at.reset();
-      proxy.is_orphaned = false;
-    }
-    if (!lies && !proxy.transactions.empty())
-      return push(kMillisecond, Kind::kHandler, number, 0, 0, asked);  // it drains
-    proxy.subscription->held(hold->epoch);
-    settle(number);
-  } else if (const auto* route = std::get_if<client::Route>(&proxy.wanted)) {
-    note(proxy.name, " opens to ", route->node, " in ", route->epoch);
-    proxy.open_at = node_number(route->node);
-    proxy.is_orphaned = false;
-    invariants_.routed(number, *route);
-    proxy.client_pause = Duration{2'000};
-    proxy.subscription->opened(route->epoch);
-    settle(number);
-  }
-}
-
-// --- operators --------------------------------------------------------------------------------
-
-void World::ask(uint8_t number, uint8_t target, bool check_only) {
-  auto& n = nodes_[number];
-  if (!n.node || n.stopping) return;
-  Request request;
-  request.id = SwitchoverId{requests_.size() + 1};
-  request.node = number;
-  request.incarnation = n.incarnation;
-  request.target = target;
-  request.check_only = check_only;
-  request.asked_at = now_;
-  request.deadline =
-      now_ + n.config.switchover_timeout + n.config.resume_timeout + Duration{2'000'000} + kSecond;
-  requests_.push_back(request);
-  note(n.name, " is asked for ", nodes_[target].name, check_only ? " (check)" : "", ": ",
-       request.id.value);
-  give(number, SwitchCommand{request.id, nodes_[target].name, check_only});
-}
-
-// The first comes when the cluster is at rest, and begins the count of the faults; the later ones
-// when the one before is over.
-void World::ask_next() {
-  if (!asked_) {
-    if (!active_server()) {
-      const bool can_bootstrap =
-          schedule_.bootstrap && nodes_[0].node && nodes_[0].node->state() == State::kNew;
-      if (can_bootstrap) give(0, BootstrapCommand{{999}});
-    } else if (is_converged()) {
-      asked_ = true;
-      for (auto& proxy : proxies_) proxy.client_pause = Duration{2'000};
-      note("--- the cluster is at rest");
-    }
-    if (!asked_) {
-      if (now_ > Time{20 * kSecond})
-        return invariants_.violated("a cluster without faults does not start: " +
-                                    why_not_converged());
-      return push(20 * kMillisecond, Kind::kAsk, 0, 0, 0);
-    }
-  }
-  if (asks_left_ == 0) return;
-  if (!is_answered()) return push(100 * kMillisecond, Kind::kAsk, 0, 0, 0);
-  const auto active = active_server();
-  uint8_t at = static_cast<uint8_t>((schedule_.asked_at + asks_left_) % nodes_.size());
-  if (active && next_target_ == *active)
-    next_target_ = static_cast<uint8_t>((next_target_ + 1) % nodes_.size());
-  if (!nodes_[at].node || nodes_[at].stopping) {
-    if (now_ > Time{60 * kSecond}) asks_left_ = 0;
-    return push(100 * kMillisecond, Kind::kAsk, 0, 0, 0);
-  }
-  --asks_left_;
-  ask(at, next_target_, false);
-  next_target_ = static_cast<uint8_t>((next_target_ + 1) % nodes_.size());
-  if (asks_left_ > 0) push(100 * kMillisecond, Kind::kAsk, 0, 0, 0);
-}
-
-// --- the end ----------------------------------------------------------------------------------
-
-bool World::is_answered() const {
-  if (asks_left_ > 0 && asked_ && !requests_.empty() && requests_.back().answers > 0) {
-    // the next ask is on its way
-    if (!healed_) return requests_.back().answers > 0;
-  }
-  return std::ranges::all_of(requests_, [&](const Request& r) {
-    return r.answers > 0 || nodes_[r.node].incarnation != r.incarnation;
-  });
-}
-
-bool World::is_converged() const {
-  return why_not_converged().empty();
-}
-
-std::string World::why_not_converged() const {
-  std::optional<uint8_t> active;
-  for (uint8_t i = 0; i < nodes_.size(); ++i) {
-    const auto& n = nodes_[i];
-    if (!n.node) return n.name + " is down";
-    if (n.node->state() == State::kActive) {
-      if (active) return "two active nodes";
-      active = i;
-    } else if (n.node->state() != State::kStandby) {
-      return n.name + " is in " + to_string(n.node->state());
-    }
-  }
-  if (!active) return "no active node";
-  const auto epoch = nodes_[*active].node->durable().epoch;
-  if (!nodes_[*active].server.accepts()) return nodes_[*active].name + " takes no writes";
-  for (uint8_t i = 0; i < nodes_.size(); ++i) {
-    const auto& n = nodes_[i];
-    if (n.node->durable().epoch != epoch) return n.name + " does not know the epoch";
-    if (i == *active) continue;
-    if (n.server.accepts()) return n.name + " takes writes";
-  }
-  for (uint8_t p = 0; p < proxies_.size(); ++p) {
-    const auto& proxy = proxies_[p];
-    if (!proxy.subscription) return proxy.name + " is down";
-    const auto state = proxy.subscription->state();
-    if (state != client::State::kOpen)
-      return proxy.name + " is " + std::string(client::to_string(state));
-    if (proxy.open_at != active) return proxy.name + " is open to another node";
-    if (proxy.subscription->highest()->epoch != epoch.value)
-      return proxy.name + " does not know the epoch";
-  }
-  if (healed_) {
-    for (const auto& request : requests_) {
-      if (request.answers == 0 && nodes_[request.node].incarnation == request.incarnation)
-        return "a statement has no answer";
-    }
-    for (const auto& n : nodes_) {
-      if (n.server.applied < history_.size()) return n.name + " does not follow";
-    }
-  }
-  return {};
-}
-
-void World::check_the_end() {
-  if (!schedule_.faults.empty()) return;
-  for (const auto& request : requests_) {
-    if (request.result != Result::kDone)
-      invariants_.violated("without a fault the answer is " +
-                           std::string(to_string(request.result)) + ": " + request.error);
-  }
-}
-
-// All faults end. What is still under way arrives.
-void World::heal() {
-  healed_ = true;
-  healed_at_ = now_;
-  note("--- faults end");
-  cut_until_ = {};
-  for (uint8_t i = 0; i < nodes_.size(); ++i) {
-    auto& n = nodes_[i];
-    n.frozen_until = n.disk_full_until = {};
-    n.server.replicating = true;
-    n.server.errant = false;
-    n.server.lag = Duration{300};
-    const auto config = config_of(i, schedule_.nodes);
-    if (config.peers.size() != n.config.peers.size()) {
-      n.config = config;
-      if (n.node) give(i, Reconfigured{config});
-    }
-    for (auto& lane : n.server.lanes) {
-      if (!lane.empty()) lane.front().fails = lane.front().fails_after_effect = false;
-    }
-  }
-  for (auto& proxy : proxies_) proxy.frozen_until = proxy.hung_until = {};
-  for (auto& event : heap_) {
-    if (event.at - now_ > 10 * kMillisecond && event.kind != Kind::kProxyTick &&
-        event.kind != Kind::kClient && event.kind != Kind::kAsk)
-      event.at = now_ + Duration{random_.between(100, 10'000)};
-  }
-  std::make_heap(heap_.begin(), heap_.end(),
-                 [](const Event& x, const Event& y) { return later(x, y); });
-  for (uint8_t i = 0; i < nodes_.size(); ++i) {
-    if (nodes_[i].node) dial_all(i);
   }
 }
 

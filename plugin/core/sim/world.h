@@ -25,6 +25,16 @@ inline constexpr size_t kMaxNodes = 4;
 inline constexpr size_t kMaxProxies = 4;
 inline constexpr size_t kMaxParties = kMaxNodes + kMaxProxies;
 
+inline constexpr Duration kMillisecond{1'000};
+inline constexpr Duration kSecond{1'000'000};
+
+[[nodiscard]] Config config_of(uint8_t node, uint8_t nodes);
+
+[[nodiscard]] inline client::Clock::time_point to_clock(Time time) {
+  return client::Clock::time_point(
+      std::chrono::duration_cast<client::Clock::duration>(time.since_start));
+}
+
 struct SimNode {
   NodeName name;
   Config config;
@@ -122,6 +132,11 @@ class World {
     uint8_t b = 0;
     uint32_t incarnation = 0;
     uint64_t value = 0;
+
+    // The order of the heap: what comes first lies on top.
+    friend bool operator<(const Event& x, const Event& y) {
+      return x.at != y.at ? x.at > y.at : x.order > y.order;
+    }
   };
   struct Broadcast {
     NodeState state;
@@ -135,24 +150,29 @@ class World {
   void dispatch(const Event& event);
   void give(uint8_t node, const Input& input);
   void carry_out(uint8_t node, std::vector<Action> actions);
-  void settle(uint8_t proxy);
-  void announce(uint8_t proxy);
   void push(Duration after, Kind kind, uint8_t a, uint8_t b, uint32_t incarnation,
             uint64_t value = 0);
   void post(uint8_t from, uint8_t to, Mail mail);
   void deliver(const Event& event);
-  void deliver_to_proxy(uint8_t proxy, uint8_t from, Mail& mail);
   void link_up(uint8_t from, uint8_t to);
-  void proxy_up(uint8_t proxy, uint8_t node);
   void dial_all(uint8_t node);
   void drop_links(uint8_t node);
   void crash(uint8_t node);
   void restart(uint8_t node);
   void load_plugin(uint8_t node);
   void unload_plugin(uint8_t node);
-  void crash_proxy(uint8_t proxy);
+
+  // --- world_proxies.cc ---
   void restart_proxy(uint8_t proxy);
+  void crash_proxy(uint8_t proxy);
+  void proxy_up(uint8_t proxy, uint8_t node);
+  void deliver_to_proxy(uint8_t proxy, uint8_t from, Mail& mail);
+  void tick_proxy(uint8_t proxy);
+  void settle(uint8_t proxy);
+  void announce(uint8_t proxy);
   void handler_acts(uint8_t proxy, uint32_t asked);
+
+  // --- world_end.cc: what is asked, and when it is over ---
   void ask(uint8_t node, uint8_t target, bool check_only);
   void ask_next();
   [[nodiscard]] bool is_answered() const;
@@ -160,6 +180,7 @@ class World {
   [[nodiscard]] std::string why_not_converged() const;
   void heal();
   void check_the_end();
+  void rejoin_the_diverged();
 
   // --- world_jobs.cc: the model of MariaDB ---
   void start_job(uint8_t node, JobId id, Job job);

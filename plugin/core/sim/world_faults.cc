@@ -137,6 +137,7 @@ void World::begin_fault(const Fault& fault) {
       return;
     case FaultKind::kErrantTransaction:
       n.server.errant = true;
+      n.server.errant_since = now_;
       return;
     case FaultKind::kMakeWritable:
       n.server.read_only = false;

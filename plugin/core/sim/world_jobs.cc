@@ -10,6 +10,7 @@ namespace active_master::sim {
 namespace {
 
 constexpr const char* kNotYet = "not yet";
+constexpr const char* kErrant = "0-9-1";
 
 size_t position_of(const std::string& gtid) {
   const auto dash = gtid.rfind('-');
@@ -142,6 +143,26 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
   }
   if (std::holds_alternative<ReadPositionJob>(job)) {
     done.text = "0-1-" + std::to_string(server.applied);
+    return {};
+  }
+  if (std::holds_alternative<ReadGtidsJob>(job)) {
+    done.text = server.errant ? kErrant : "";
+    return {};
+  }
+  if (const auto* compare = std::get_if<CompareGtidsJob>(&job)) {
+    done.text = compare->gtids;
+    return {};
+  }
+  if (const auto* follow = std::get_if<FollowJob>(&job)) {
+    const auto master = static_cast<uint8_t>(follow->server_id - 1);
+    invariants_.follows(number, master);
+    if (schedule_.star && !(server.sources >> master & 1)) server.sources = 0;
+    server.sources = static_cast<uint8_t>(server.sources | 1U << master);
+    replicate_from(master);
+    return {};
+  }
+  if (const auto* leave = std::get_if<LeaveJob>(&job)) {
+    server.sources = static_cast<uint8_t>(server.sources & ~(1U << (leave->server_id - 1)));
     return {};
   }
   if (const auto* wait = std::get_if<WaitForPositionJob>(&job)) {

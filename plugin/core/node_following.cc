@@ -1,0 +1,96 @@
+// How a standby comes to replicate from the active master: whether it has what that has not, and
+// what is told of it.
+#include <algorithm>
+
+#include "plugin/core/node.h"
+
+namespace active_master {
+
+namespace {
+
+constexpr size_t kMaxComparisons = 1000;  // jobs for peers; a peer that asks for more is not ours
+
+}  // namespace
+
+// The active master is the same after a switchover that was undone: nothing to do again then.
+void Node::begin_following() {
+  if (!activation_ || activation_->node == self()) return;
+  const bool is_settled =
+      following_.status == Replication::kFollowing || following_.status == Replication::kDiverged;
+  if (is_settled && following_.node == activation_->node &&
+      following_.address == activation_->sql_address) {
+    return;
+  }
+  rest_from_following();
+  following_.status = Replication::kPending;
+  following_.node = activation_->node;
+  following_.address = activation_->sql_address;
+  following_.error.clear();
+  following_.due = now_;
+  dirty_ = true;
+}
+
+void Node::rest_from_following() {
+  if (following_.job) actions_.emplace_back(CancelJob{*following_.job});
+  following_.job.reset();
+  following_.step = Following::Step::kRest;
+  following_.due = kNever;
+  answer_rejoin(make_error(ErrorCode::kBusy, "the role is being moved"));
+}
+
+void Node::answer_rejoin(const Error& error) {
+  if (!following_.rejoin) return;
+  answer_plainly(*following_.rejoin, error);
+  following_.rejoin.reset();
+}
+
+std::vector<uint32_t> Node::member_server_ids() const {
+  std::vector<uint32_t> ids{config_.identity.server_id};
+  for (const auto& [name, peer] : peers_) {
+    if (peer.state.server_id != 0) ids.push_back(peer.state.server_id);
+  }
+  return ids;
+}
+
+// This node, and the connected standbys, with what keeps them.
+std::string Node::standbys_that(bool (*is_meant)(Replication)) const {
+  std::string text;
+  const auto add = [&](const NodeName& node, const std::string& error) {
+    text += (text.empty() ? "" : ", ") + node + (error.empty() ? "" : " (" + error + ")");
+  };
+  if (is_meant(following_.status)) add(self(), following_.error);
+  for (const auto& [name, peer] : peers_) {
+    if (!linked(name) || peer.state.role != Role::kStandby) continue;
+    const bool is_behind = peer.state.epoch < known_epoch();
+    if (is_meant(is_behind ? Replication::kPending : peer.state.replication))
+      add(name, is_behind ? "" : peer.state.replication_error);
+  }
+  return cut(text);
+}
+
+Event Node::absorb(const RejoinCommand& input) {
+  rejoin_ = input.id;
+  return Event::kRejoin;
+}
+
+Event Node::receive(const NodeName& from, const FollowRequest& message) {
+  if (errands_.size() >= kMaxComparisons) return Event::kNone;
+  if (role() != Role::kActive) {
+    send(from, FollowReply{message.number, "node " + self() + " is not the active master", {}});
+    return Event::kNone;
+  }
+  errands_[run_aside(CompareGtidsJob{message.gtids, member_server_ids()})] = {
+      Errand::Kind::kCompare, from, {}, message.number};
+  return Event::kNone;
+}
+
+Event Node::receive(const NodeName& from, const FollowReply& message) {
+  if (following_.step != Following::Step::kAsk || following_.number != message.number ||
+      following_.node != from) {
+    return Event::kNone;
+  }
+  follow_reply_ = &message;
+  return Event::kFollowReply;
+}
+
+}  // namespace active_master

@@ -1,0 +1,176 @@
+// What is asked of the cluster, when a run is over, and what must hold then.
+#include <algorithm>
+
+#include "plugin/core/sim/note.h"
+#include "plugin/core/sim/world.h"
+
+namespace active_master::sim {
+
+// --- operators --------------------------------------------------------------------------------
+
+void World::ask(uint8_t number, uint8_t target, bool check_only) {
+  auto& n = nodes_[number];
+  if (!n.node || n.stopping) return;
+  Request request;
+  request.id = SwitchoverId{requests_.size() + 1};
+  request.node = number;
+  request.incarnation = n.incarnation;
+  request.target = target;
+  request.check_only = check_only;
+  request.asked_at = now_;
+  request.deadline =
+      now_ + n.config.switchover_timeout + n.config.resume_timeout + Duration{2'000'000} + kSecond;
+  requests_.push_back(request);
+  note(n.name, " is asked for ", nodes_[target].name, check_only ? " (check)" : "", ": ",
+       request.id.value);
+  give(number, SwitchCommand{request.id, nodes_[target].name, check_only});
+}
+
+// The first comes when the cluster is at rest, and begins the count of the faults; the later ones
+// when the one before is over.
+void World::ask_next() {
+  if (!asked_) {
+    if (!active_server()) {
+      const bool can_bootstrap =
+          schedule_.bootstrap && nodes_[0].node && nodes_[0].node->state() == State::kNew;
+      if (can_bootstrap) give(0, BootstrapCommand{{999}});
+    } else if (is_converged()) {
+      asked_ = true;
+      for (auto& proxy : proxies_) proxy.client_pause = Duration{2'000};
+      note("--- the cluster is at rest");
+    }
+    if (!asked_) {
+      if (now_ > Time{20 * kSecond})
+        return invariants_.violated("a cluster without faults does not start: " +
+                                    why_not_converged());
+      return push(20 * kMillisecond, Kind::kAsk, 0, 0, 0);
+    }
+  }
+  if (asks_left_ == 0) return;
+  if (!is_answered()) return push(100 * kMillisecond, Kind::kAsk, 0, 0, 0);
+  const auto active = active_server();
+  uint8_t at = static_cast<uint8_t>((schedule_.asked_at + asks_left_) % nodes_.size());
+  if (active && next_target_ == *active)
+    next_target_ = static_cast<uint8_t>((next_target_ + 1) % nodes_.size());
+  if (!nodes_[at].node || nodes_[at].stopping) {
+    if (now_ > Time{60 * kSecond}) asks_left_ = 0;
+    return push(100 * kMillisecond, Kind::kAsk, 0, 0, 0);
+  }
+  --asks_left_;
+  ask(at, next_target_, false);
+  next_target_ = static_cast<uint8_t>((next_target_ + 1) % nodes_.size());
+  if (asks_left_ > 0) push(100 * kMillisecond, Kind::kAsk, 0, 0, 0);
+}
+
+// --- the end ----------------------------------------------------------------------------------
+
+bool World::is_answered() const {
+  if (asks_left_ > 0 && asked_ && !requests_.empty() && requests_.back().answers > 0) {
+    // the next ask is on its way
+    if (!healed_) return requests_.back().answers > 0;
+  }
+  return std::ranges::all_of(requests_, [&](const Request& r) {
+    return r.answers > 0 || nodes_[r.node].incarnation != r.incarnation;
+  });
+}
+
+bool World::is_converged() const {
+  return why_not_converged().empty();
+}
+
+std::string World::why_not_converged() const {
+  std::optional<uint8_t> active;
+  for (uint8_t i = 0; i < nodes_.size(); ++i) {
+    const auto& n = nodes_[i];
+    if (!n.node) return n.name + " is down";
+    if (n.node->state() == State::kActive) {
+      if (active) return "two active nodes";
+      active = i;
+    } else if (n.node->state() != State::kStandby) {
+      return n.name + " is in " + to_string(n.node->state());
+    }
+  }
+  if (!active) return "no active node";
+  const auto epoch = nodes_[*active].node->durable().epoch;
+  if (!nodes_[*active].server.accepts()) return nodes_[*active].name + " takes no writes";
+  for (uint8_t i = 0; i < nodes_.size(); ++i) {
+    const auto& n = nodes_[i];
+    if (n.node->durable().epoch != epoch) return n.name + " does not know the epoch";
+    if (i == *active) continue;
+    if (n.server.accepts()) return n.name + " takes writes";
+    if (n.node->replication() != Replication::kFollowing || !(n.server.sources >> *active & 1))
+      return n.name + " does not follow: " + to_string(n.node->replication());
+  }
+  for (uint8_t p = 0; p < proxies_.size(); ++p) {
+    const auto& proxy = proxies_[p];
+    if (!proxy.subscription) return proxy.name + " is down";
+    const auto state = proxy.subscription->state();
+    if (state != client::State::kOpen)
+      return proxy.name + " is " + std::string(client::to_string(state));
+    if (proxy.open_at != active) return proxy.name + " is open to another node";
+    if (proxy.subscription->highest()->epoch != epoch.value)
+      return proxy.name + " does not know the epoch";
+  }
+  if (healed_) {
+    for (const auto& request : requests_) {
+      if (request.answers == 0 && nodes_[request.node].incarnation == request.incarnation)
+        return "a statement has no answer";
+    }
+    for (const auto& n : nodes_) {
+      if (n.server.applied < history_.size()) return n.name + " does not follow";
+    }
+  }
+  return {};
+}
+
+void World::check_the_end() {
+  if (!schedule_.faults.empty()) return;
+  for (const auto& request : requests_) {
+    if (request.result != Result::kDone)
+      invariants_.violated("without a fault the answer is " +
+                           std::string(to_string(request.result)) + ": " + request.error);
+  }
+}
+
+// What an operator does who has mended a node.
+void World::rejoin_the_diverged() {
+  for (uint8_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].node && nodes_[i].node->replication() == Replication::kDiverged)
+      give(i, RejoinCommand{{888}});
+  }
+}
+
+// All faults end. What is still under way arrives.
+void World::heal() {
+  healed_ = true;
+  healed_at_ = now_;
+  note("--- faults end");
+  cut_until_ = {};
+  for (uint8_t i = 0; i < nodes_.size(); ++i) {
+    auto& n = nodes_[i];
+    n.frozen_until = n.disk_full_until = {};
+    n.server.replicating = true;
+    n.server.errant = false;
+    n.server.lag = Duration{300};
+    const auto config = config_of(i, schedule_.nodes);
+    if (config.peers.size() != n.config.peers.size()) {
+      n.config = config;
+      if (n.node) give(i, Reconfigured{config});
+    }
+    for (auto& lane : n.server.lanes) {
+      if (!lane.empty()) lane.front().fails = lane.front().fails_after_effect = false;
+    }
+  }
+  for (auto& proxy : proxies_) proxy.frozen_until = proxy.hung_until = {};
+  for (auto& event : heap_) {
+    if (event.at - now_ > 10 * kMillisecond && event.kind != Kind::kProxyTick &&
+        event.kind != Kind::kClient && event.kind != Kind::kAsk)
+      event.at = now_ + Duration{random_.between(100, 10'000)};
+  }
+  std::make_heap(heap_.begin(), heap_.end());
+  for (uint8_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].node) dial_all(i);
+  }
+}
+
+}  // namespace active_master::sim

@@ -1,0 +1,40 @@
+// Any text as a client's statement, and as GTID sets: what the fence makes of it does not depend on
+// what stands before the statement, and nothing errs in itself.
+#include <cstdlib>
+#include <string>
+
+#include "plugin/server/gtid.h"
+#include "plugin/server/statement.h"
+
+using namespace active_master;
+
+namespace {
+
+struct Verdict {
+  bool calls_ours, passes, passes_in_transaction, begins, local, binlogged;
+  GlobalLock lock;
+
+  explicit Verdict(std::string_view query)
+      : calls_ours(calls_our_procedure(query)),
+        passes(passes_a_held_gate(query, true)),
+        passes_in_transaction(passes_a_held_gate(query, false)),
+        begins(only_begins(query)),
+        local(stays_local(query)),
+        binlogged(is_binlogged_maintenance(query)),
+        lock(global_lock(query)) {}
+  bool operator==(const Verdict&) const = default;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string text(reinterpret_cast<const char*>(data), size);
+  const Verdict verdict(text);
+  if (!(verdict == Verdict(" /* a comment */\n-- and another\n" + text))) std::abort();
+  if (verdict.local && verdict.binlogged) std::abort();
+  if (verdict.passes_in_transaction && !verdict.passes) std::abort();
+
+  (void)version_number(text);
+  if (!errant_transactions(text, text, 1).empty()) std::abort();
+  return 0;
+}

@@ -1,0 +1,218 @@
+#include "plugin/server/replication.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <mutex>
+#include <thread>
+
+#include "client/protocol/names.h"
+#include "plugin/server/gtid.h"
+
+namespace active_master {
+namespace {
+
+// After START SLAVE, how long the connection may take to be there.
+constexpr std::chrono::seconds kConnectPatience{5};
+constexpr std::chrono::milliseconds kConnectGlance{20};
+constexpr size_t kMaxPassword = 96;
+
+std::mutex account_mutex;
+std::string account_user;
+std::string account_password_file;
+
+// What a server says when it does not let an account in.
+constexpr uint64_t kAccessDenied = 1045;
+constexpr uint64_t kHostNotAllowed = 1130;
+
+std::string column(const Row& row, std::string_view name) {
+  const auto it = row.find(name);
+  return it == row.end() ? std::string() : it->second.value_or("");
+}
+
+struct OpenFile {
+  explicit OpenFile(const std::string& path)
+      : fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {}
+  ~OpenFile() {
+    if (fd >= 0) close(fd);
+  }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  const int fd;
+};
+
+// Its first line. What is wrong is told, never what the file holds.
+std::string read_password(const std::string& path, std::string& error) {
+  const OpenFile file(path);
+  struct stat info {};
+  char text[kMaxPassword + 2];
+  ssize_t size = 0;
+  if (file.fd < 0) {
+    error = std::string("can't be read: ") + std::strerror(errno);
+  } else if (fstat(file.fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    error = "is no regular file";
+  } else if (info.st_uid != geteuid()) {
+    error = "belongs to another user: chown it to the server's user";
+  } else if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    error = "can be read or changed by other users: chmod 600 it";
+  } else if ((size = read(file.fd, text, sizeof text)) < 0) {
+    error = std::string("can't be read: ") + std::strerror(errno);
+  }
+  if (!error.empty()) return {};
+  std::string password(text, static_cast<size_t>(size));
+  password.resize(std::min(password.size(), password.find_first_of("\r\n")));
+  if (password.empty() || password.size() > kMaxPassword)
+    error = "must hold a password of 1 to 96 characters in its first line";
+  return password;
+}
+
+bool leads_to(const Row& source, const std::string& address, uint32_t server_id) {
+  return number(column(source, "Master_Server_Id")) == server_id ||
+         column(source, "Master_Host") + ":" + column(source, "Master_Port") == address;
+}
+
+std::string named(const Row& source) {
+  return quoted(column(source, "Connection_name"));
+}
+
+bool runs(const Row& source) {
+  return column(source, "Slave_IO_Running") == "Yes" &&
+         column(source, "Slave_SQL_Running") == "Yes";
+}
+
+// The configured account as the end of a CHANGE MASTER statement.
+std::string account_clause() {
+  std::string user, file;
+  {
+    const std::lock_guard lock(account_mutex);
+    user = account_user;
+    file = account_password_file;
+  }
+  if (user.empty() || file.empty()) {
+    throw std::runtime_error(
+        "it has no replication connection: set active_master_replication_user and "
+        "active_master_replication_password_file, or CHANGE MASTER TO once by hand");
+  }
+  std::string error;
+  const auto password = read_password(file, error);
+  if (!error.empty())
+    throw std::runtime_error("active_master_replication_password_file '" + file + "' " + error);
+  return ", MASTER_USER = " + quoted(user) + ", MASTER_PASSWORD = " + quoted(password);
+}
+
+bool has_account() {
+  const std::lock_guard lock(account_mutex);
+  return !account_user.empty() && !account_password_file.empty();
+}
+
+// The statement may hold a password: no log of this session, and no error that quotes it.
+void change_master(Session& session, const std::string& connection, const Address& to,
+                   const std::string& account) {
+  session.query("SET SESSION sql_log_off = 1, slow_query_log = 0");
+  try {
+    // All that this server ever wrote is on the other, which was asked: so what it has is where it
+    // goes on, whoever wrote it.
+    session.query("CHANGE MASTER " + connection + " TO MASTER_HOST = " + quoted(to.host) +
+                  ", MASTER_PORT = " + std::to_string(to.port) +
+                  ", MASTER_USE_GTID = slave_pos, MASTER_DEMOTE_TO_SLAVE = 1" + account);
+  } catch (const SqlError& error) {
+    if (account.empty()) throw;
+    throw std::runtime_error("CHANGE MASTER TO failed with error " +
+                             std::to_string(error.number()));
+  }
+}
+
+// Waits until the connection runs, or says why it does not.
+void await_connection(Session& session, const FollowJob& job, const std::atomic<bool>& cancelled) {
+  using std::chrono::steady_clock;
+  const auto give_up = steady_clock::now() + kConnectPatience;
+  std::string state;
+  while (!cancelled) {
+    for (const auto& source : session.query("SHOW ALL SLAVES STATUS")) {
+      if (!leads_to(source, job.address, job.server_id)) continue;
+      if (runs(source)) return;
+      for (const auto* error : {"Last_IO_Error", "Last_SQL_Error"}) {
+        if (const auto text = column(source, error); !text.empty()) throw std::runtime_error(text);
+      }
+      state = "I/O thread " + column(source, "Slave_IO_Running") + ", SQL thread " +
+              column(source, "Slave_SQL_Running");
+    }
+    if (steady_clock::now() >= give_up)
+      throw std::runtime_error("replication from " + job.address + " does not run: " + state);
+    std::this_thread::sleep_for(kConnectGlance);
+  }
+  throw std::runtime_error("cancelled");
+}
+
+}  // namespace
+
+void set_replication_account(std::string user, std::string password_file) {
+  const std::lock_guard lock(account_mutex);
+  account_user = std::move(user);
+  account_password_file = std::move(password_file);
+}
+
+std::string check_password_file(const std::string& path) {
+  std::string error;
+  if (!path.empty()) (void)read_password(path, error);
+  return error;
+}
+
+void follow(Session& session, const FollowJob& job, const std::atomic<bool>& cancelled) {
+  const auto sources = session.query("SHOW ALL SLAVES STATUS");
+  const Row* to_change = nullptr;
+  for (const auto& source : sources) {
+    const auto id = static_cast<uint32_t>(number(column(source, "Master_Server_Id")));
+    if (leads_to(source, job.address, job.server_id)) {
+      if (runs(source)) return;
+      const auto refused = number(column(source, "Last_IO_Errno"));
+      const bool is_refused = refused == kAccessDenied || refused == kHostNotAllowed;
+      if (!job.may_change) return await_connection(session, job, cancelled);
+      if (is_refused && has_account()) {
+        const auto address = parse_address(job.address);
+        const auto account = account_clause();
+        session.query("STOP SLAVE " + named(source));
+        if (address) change_master(session, named(source), *address, account);
+      }
+      session.query("START SLAVE " + named(source));
+      return await_connection(session, job, cancelled);
+    }
+    if (!to_change && std::ranges::find(job.members, id) != job.members.end()) to_change = &source;
+  }
+  if (!job.may_change) {
+    throw std::runtime_error("it does not replicate from " + job.address +
+                             ", and active_master_repoint is OFF");
+  }
+  const auto address = parse_address(job.address);
+  if (!address) throw std::runtime_error("'" + job.address + "' is no address");
+  // A connection that never met its master has no server id to tell it by.
+  if (!to_change && sources.size() == 1 && column(sources.front(), "Master_Server_Id") == "0")
+    to_change = &sources.front();
+  std::string connection = "''";
+  std::string account;
+  if (to_change) {
+    connection = named(*to_change);
+    session.query("STOP SLAVE " + connection);
+  } else {
+    const bool is_taken = std::ranges::any_of(
+        sources, [](const Row& source) { return column(source, "Connection_name").empty(); });
+    if (is_taken) connection = "'active_master'";
+    account = account_clause();
+  }
+  change_master(session, connection, *address, account);
+  session.query("START SLAVE " + connection);
+  await_connection(session, job, cancelled);
+}
+
+void leave(Session& session, const LeaveJob& job) {
+  for (const auto& source : session.query("SHOW ALL SLAVES STATUS")) {
+    if (leads_to(source, job.address, job.server_id)) session.query("STOP SLAVE " + named(source));
+  }
+}
+
+}  // namespace active_master

@@ -1,0 +1,26 @@
+// What this server replicates from.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "plugin/core/node.h"
+#include "plugin/server/session.h"
+
+namespace active_master {
+
+// The account for a server that has no connection yet; the file is read when it is needed.
+void set_replication_account(std::string user, std::string password_file);
+
+// What is wrong with a file that shall hold the password; empty if nothing.
+[[nodiscard]] std::string check_password_file(const std::string& path);
+
+// Makes this server replicate from the job's. A connection that does so already is kept, whatever
+// else there is; else the one that leads to another member of the cluster is changed, and keeps its
+// account and options; else one is made. Throws what is in the way.
+void follow(Session& session, const FollowJob& job, const std::atomic<bool>& cancelled);
+
+// Stops the connection that leads there.
+void leave(Session& session, const LeaveJob& job);
+
+}  // namespace active_master

@@ -43,8 +43,9 @@ Session::Session(std::chrono::microseconds limit) : mysql_(mysql_init(nullptr)) 
     const auto exact = std::chrono::duration<double>(std::max(limit, kShortestLimit)).count();
     // And statements are read as quoted() and our own text mean them, whatever the server's
     // default.
-    query("SET SESSION sql_mode = 'STRICT_ALL_TABLES', lock_wait_timeout = " + seconds +
-          ", max_statement_time = " + std::to_string(exact));
+    // And none of them is for the general log, this one included.
+    query("SET SESSION sql_log_off = 1, sql_mode = 'STRICT_ALL_TABLES', lock_wait_timeout = " +
+          seconds + ", max_statement_time = " + std::to_string(exact));
   } catch (...) {
     if (mysql_) mysql_close(mysql_);
     throw;

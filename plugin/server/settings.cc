@@ -365,9 +365,6 @@ std::string check_fault(std::string_view value) {
              ? ""
              : "must be a list of point:pause, :crash, :error, :skip, :lie, :late:MILLISECONDS";
 }
-std::string may_always_change() {
-  return {};
-}
 void update_fault(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noexcept {
   if (assign(to, save)) fault::arm(text(fault_points));
 }

@@ -61,6 +61,8 @@ group_e2e() {
   for proxy in proxysql maxscale; do  # if they are here
     $lab run --switchovers 10 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via $proxy || failed=1
   done
+  # Standbys that must change their master each time
+  $lab run --nodes 3 --star --switchovers 20 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via gate || failed=1
   $lab mixed || failed=1
   $lab faults || failed=1
   return "$failed"

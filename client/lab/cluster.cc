@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr auto kStartLimit = 60s;
 constexpr auto kSyncLimit = 120s;
-constexpr std::string_view kReplicationUser = "repl";
+constexpr std::string_view kReplicationPassword = "replicates";
 constexpr std::string_view kActiveNode =
     "SELECT ACTIVE_NODE FROM INFORMATION_SCHEMA.ACTIVE_MASTER_STATE";
 
@@ -119,6 +119,14 @@ void Node::freeze() {
   if (process_) process_->signal(SIGSTOP);
 }
 
+size_t Node::changes_of_master() const {
+  size_t changes = 0;
+  std::ifstream text(log());
+  for (std::string line; std::getline(text, line);)
+    changes += line.find("'CHANGE MASTER TO executed'") != std::string::npos ? 1 : 0;
+  return changes;
+}
+
 void Node::thaw() {
   if (process_) process_->signal(SIGCONT);
 }
@@ -130,7 +138,7 @@ Cluster::Cluster(Installation installation, ClusterOptions options, const Progre
     if (!fs::exists(needed)) throw LabError(needed.string() + " is missing");
   }
   try {
-    make_secret();
+    make_secrets();
     make_template(progress);
     for (int i = 1; i <= options_.nodes; ++i) {
       nodes_.push_back(std::make_unique<Node>(i, directory() / ("node" + std::to_string(i))));
@@ -142,10 +150,9 @@ Cluster::Cluster(Installation installation, ClusterOptions options, const Progre
       node->start(installation_);
       make_accounts(*node);
     }
-    progress("Configuring replication: a ring by GTID");
-    for (size_t i = 0; i < nodes_.size(); ++i) {
-      replicate(*nodes_[i], *nodes_[(i + nodes_.size() - 1) % nodes_.size()]);
-    }
+    progress(std::string("Configuring replication by GTID: ") +
+             (options_.star ? "all from node1" : "a ring"));
+    make_replication();
     progress("Making node1 the active master");
     bootstrap();
     if (options_.proxy) {
@@ -161,12 +168,14 @@ Cluster::Cluster(Installation installation, ClusterOptions options, const Progre
 }
 
 // Only nodes and proxies of this very cluster have a say in it.
-void Cluster::make_secret() const {
+void Cluster::make_secrets() const {
   std::random_device random;
   std::ostringstream secret;
   for (int i = 0; i < 8; ++i) secret << std::hex << std::setw(8) << std::setfill('0') << random();
   write_file(secret_file(), secret.str() + "\n");
-  fs::permissions(secret_file(), fs::perms::owner_read | fs::perms::owner_write);
+  write_file(replication_password_file(), std::string(kReplicationPassword) + "\n");
+  for (const auto& file : {secret_file(), replication_password_file()})
+    fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
 }
 
 // Making a data directory takes longer than copying one.
@@ -230,6 +239,8 @@ void Cluster::write_option_file(const Node& node) const {
   set("active_master_peers", peers);
   set("active_master_secret_file", secret_file());
   set("active_master_sql_address", node.sql_address());
+  set("active_master_replication_user", std::string(kReplicationUser));
+  set("active_master_replication_password_file", replication_password_file());
   for (const std::string& setting : options_.settings) text += setting + "\n";
   write_file(node.option_file(), text);
 }
@@ -242,7 +253,7 @@ void Cluster::make_accounts(const Node& node) const {
                        std::string(password) + "'");
   };
   connection.execute("SET SESSION sql_log_bin = 0");
-  create(kReplicationUser, kReplicationUser);
+  create(kReplicationUser, kReplicationPassword);
   connection.execute("GRANT REPLICATION SLAVE ON *.* TO '" + std::string(kReplicationUser) +
                      "'@'127.0.0.1'");
   create(kAppUser, kAppPassword);
@@ -256,12 +267,19 @@ void Cluster::replicate(const Node& node, const Node& source) const {
   connection.execute("CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = " +
                      std::to_string(source.sql_port()) + ", MASTER_USER = '" +
                      std::string(kReplicationUser) + "', MASTER_PASSWORD = '" +
-                     std::string(kReplicationUser) +
+                     std::string(kReplicationPassword) +
                      "', MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1");
   connection.execute("START SLAVE");
   const bool ready = wait_until(kStartLimit, [&connection] { return replicates(connection); });
   if (!ready) {
     throw LabError(node.name() + " doesn't replicate: " + why_not_replicating(connection));
+  }
+}
+
+void Cluster::make_replication() const {
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    const size_t before = (i + nodes_.size() - 1) % nodes_.size();
+    replicate(*nodes_[i], *nodes_[options_.star ? 0 : before]);
   }
 }
 
@@ -468,7 +486,13 @@ void Cluster::wait_until_healthy(const std::string& active) {
       return false;
     }
     missing = node.name() + " doesn't replicate";
-    return nodes_.size() == 1 || replicates(connection);
+    if (node.name() == active) return options_.star || replicates(connection);
+    if (!replicates(connection)) return false;
+    missing = node.name() + " doesn't follow " + active;
+    return says(
+        "SELECT REPLICATION FROM INFORMATION_SCHEMA.ACTIVE_MASTER_NODES "
+        "WHERE LINK = 'SELF'",
+        "FOLLOWING");
   };
   const bool healthy = wait_until(kStartLimit, [&] {
     return std::all_of(nodes_.begin(), nodes_.end(),

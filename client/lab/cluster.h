@@ -1,6 +1,6 @@
-// A real cluster on this machine: MariaDB servers with the plugin, replicating in a ring, and a
-// HAProxy with its agent in front of them. Everything listens on 127.0.0.1 only, keeps its data in
-// one temporary directory, and ends with the Cluster object.
+// A real cluster on this machine: MariaDB servers with the plugin, replicating in a ring or all
+// from the first, and a HAProxy with its agent in front of them. Everything listens on 127.0.0.1
+// only, keeps its data in one temporary directory, and ends with the Cluster object.
 #pragma once
 
 #include <functional>
@@ -35,6 +35,9 @@ struct Installation {
 struct ClusterOptions {
   int nodes = 2;
   bool proxy = true;
+  // Standbys replicate from the first node only, the first from nobody: who is to follow another
+  // active master must change its master. Else a ring.
+  bool star = false;
   int parallel_threads = 4;                // slave_parallel_threads
   std::vector<std::string> settings = {};  // more lines for every server's option file
 };
@@ -42,6 +45,7 @@ struct ClusterOptions {
 inline constexpr std::string_view kClusterName = "lab";
 inline constexpr std::string_view kAppUser = "app";  // ordinary rights in schema lab, nothing else
 inline constexpr std::string_view kAppPassword = "app";
+inline constexpr std::string_view kReplicationUser = "repl";
 
 class Node {
  public:
@@ -66,6 +70,8 @@ class Node {
   void kill();                                   // kill -9
   void freeze();                                 // SIGSTOP
   void thaw();                                   // SIGCONT
+  // How often CHANGE MASTER was run there, by whomever.
+  [[nodiscard]] size_t changes_of_master() const;
   [[nodiscard]] bool running() { return process_ && process_->running(); }
 
  private:
@@ -107,6 +113,9 @@ class Cluster {
   [[nodiscard]] Node& node(std::string_view name);
   [[nodiscard]] std::vector<NamedAddress> plugin_addresses() const;
   [[nodiscard]] std::filesystem::path secret_file() const { return directory() / "secret"; }
+  [[nodiscard]] std::filesystem::path replication_password_file() const {
+    return directory() / "replication_password";
+  }
   [[nodiscard]] bool has_proxy() const { return haproxy_ != nullptr; }
   // As a client, through the HAProxy.
   [[nodiscard]] sql::Options through_proxy() const;
@@ -129,7 +138,7 @@ class Cluster {
   // Waits until every running node has applied what every other one has.
   void wait_until_in_sync();
   // Waits until the nodes agree that `active` is the active master and takes writes, all of them
-  // are linked, every replication thread runs, and the proxies have opened traffic.
+  // are linked, every standby follows it, and the proxies have opened traffic.
   void wait_until_healthy(const std::string& active);
   // lab.writes of every node.
   [[nodiscard]] std::vector<NodeRows> read_rows();
@@ -137,11 +146,12 @@ class Cluster {
   [[nodiscard]] std::vector<std::string> stop();
 
  private:
-  void make_secret() const;
+  void make_secrets() const;
   void make_template(const Progress& progress);
   void write_option_file(const Node& node) const;
   void make_accounts(const Node& node) const;
   void replicate(const Node& node, const Node& source) const;
+  void make_replication() const;
   void bootstrap();
   [[nodiscard]] std::string haproxy_configuration() const;
   void start_proxy();

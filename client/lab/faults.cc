@@ -39,6 +39,7 @@ constexpr unsigned kCandidateUnreachable = 33309;
 constexpr unsigned kCheckFailed = 33310;
 constexpr unsigned kProxiesDidNotHold = 33312;
 constexpr unsigned kCancelled = 33316;
+constexpr unsigned kDiverged = 33340;
 
 void must(bool holds, const std::string& what) {
   if (!holds) throw LabError(what);
@@ -486,6 +487,136 @@ void strangers_come(Play& play) {
   strangers_at_the_door(play, manner);
 }
 
+// --- three nodes, of which the standbys replicate from the active master only ---
+
+constexpr const char* kExceptions =
+    "SELECT MAX(ERROR) FROM INFORMATION_SCHEMA.ACTIVE_MASTER_SWITCHOVERS WHERE RESULT = 'DONE' AND "
+    "EPOCH = (SELECT EPOCH FROM INFORMATION_SCHEMA.ACTIVE_MASTER_STATE)";
+
+Node& third_of(Play& play) {
+  for (const auto& node : play.cluster().nodes()) {
+    if (node.get() != &play.master && node.get() != &play.candidate) return *node;
+  }
+  throw LabError("there is no third node");
+}
+
+// Asked on the node that becomes the active master.
+std::string move_role(Play& play, const Node& target) {
+  sql::Connection connection = target.connect();
+  const SwitchoverResult result = Cluster::switch_to(target.name(), connection);
+  play.add(result.summary);
+  must(result.summary.done, "a switchover failed: " + result.summary.text);
+  return connection.value(kExceptions).value_or("");
+}
+
+std::string replication_of(const Node& node, const char* column = "REPLICATION") {
+  return node.connect()
+      .value(std::string("SELECT ") + column +
+             " FROM INFORMATION_SCHEMA.ACTIVE_MASTER_NODES WHERE LINK = 'SELF'")
+      .value_or("");
+}
+
+void must_replicate_from(const Node& node, const Node& master) {
+  const auto source = node.connect().query("SHOW SLAVE STATUS").at(0);
+  must(source.first("Master_Port") == std::to_string(master.sql_port()) &&
+           source.first("Master_User") == kReplicationUser,
+       node.name() + " replicates from port " + source.first("Master_Port").value_or("") + " as " +
+           source.first("Master_User").value_or(""));
+}
+
+void standbys_follow(Play& play) {
+  // The old master never replicated: its connection is made with the configured account. The third
+  // has one, which is changed.
+  Node& third = third_of(play);
+  for (Node* active : {&play.candidate, &third, &play.master}) {
+    const auto changes = [&] {
+      size_t all = 0;
+      for (const auto& node : play.cluster().nodes()) all += node->changes_of_master();
+      return all;
+    };
+    const size_t before = changes();
+    const std::string exceptions = move_role(play, *active);
+    must(exceptions.empty(), "exceptions were reported: " + exceptions);
+    play.cluster().wait_until_healthy(active->name());
+    for (const auto& node : play.cluster().nodes()) {
+      if (node.get() != active) must_replicate_from(*node, *active);
+    }
+    must(changes() == before + 2, "not each of the two standbys changed its master once");
+    play.traffic_must_run();
+  }
+}
+
+// Its account is refused, and it has no other one.
+void standby_cannot_follow(Play& play) {
+  const Node& third = third_of(play);
+  sql::Connection connection = third.connect();
+  connection.execute("SET GLOBAL active_master_replication_user = ''");
+  connection.execute("STOP SLAVE");
+  connection.execute("CHANGE MASTER TO MASTER_USER = 'nobody'");
+  connection.execute("START SLAVE");
+  const std::string exceptions = move_role(play, play.candidate);
+  must(exceptions.find("not following yet: " + third.name()) != std::string::npos,
+       "the report does not name " + third.name() + ": '" + exceptions + "'");
+  must(exceptions.find("nobody") != std::string::npos,
+       "the report does not say why: '" + exceptions + "'");
+  must(exceptions.find(play.master.name()) == std::string::npos,
+       "the old master does not follow: '" + exceptions + "'");
+  must(replication_of(third) == "FAILED" || replication_of(third) == "PENDING",
+       third.name() + " is " + replication_of(third));
+  play.traffic_must_run();
+  // Once it has an account it follows by itself.
+  connection.execute("SET GLOBAL active_master_replication_user = '" +
+                     std::string(kReplicationUser) + "'");
+  play.cluster().wait_until_healthy(play.candidate.name());
+  must_replicate_from(third, play.candidate);
+}
+
+unsigned error_of(sql::Connection& connection, const std::string& statement) {
+  try {
+    connection.execute(statement);
+    return 0;
+  } catch (const sql::Error& error) {
+    return error.number();
+  }
+}
+
+void errant_standby_diverges(Play& play) {
+  const Node& third = third_of(play);
+  sql::Connection connection = third.connect();
+  connection.execute("SET GLOBAL active_master_fence = FORCED_OFF");
+  connection.execute("INSERT INTO lab.other VALUES (666)");
+  const std::string errant = connection.value("SELECT @@last_gtid").value_or("?");
+  connection.execute("SET GLOBAL active_master_fence = ON");
+
+  const std::string exceptions = move_role(play, play.candidate);
+  must(exceptions.find("not following yet: " + third.name()) != std::string::npos &&
+           exceptions.find(errant) != std::string::npos,
+       "the report does not name " + errant + " on " + third.name() + ": '" + exceptions + "'");
+  must(replication_of(third) == "DIVERGED", third.name() + " is " + replication_of(third));
+  must(replication_of(third, "ROLE") == "DIVERGED", third.name() + "'s role doesn't show it");
+  must(replication_of(third, "REPLICATION_ERROR").find(errant) != std::string::npos,
+       "REPLICATION_ERROR doesn't name " + errant);
+  must(third.connect().query("SHOW SLAVE STATUS").at(0).first("Slave_IO_Running") != "Yes",
+       third.name() + " still replicates");
+  must(error_of(connection, "INSERT INTO lab.other VALUES (667)") != 0, "it takes writes");
+  must(error_of(connection, "CALL active_master.rejoin()") == kDiverged, "it could rejoin");
+  sql::Connection active = play.candidate.connect();
+  play.must_be_refused(Cluster::switch_to(third.name(), active), kCheckFailed);
+  play.traffic_must_run();
+
+  // Mended: what only it had is gone, and its binlog with it. What it applied of others it keeps.
+  connection.execute("SET GLOBAL active_master_fence = FORCED_OFF");
+  connection.execute("STOP SLAVE");
+  connection.execute("SET SESSION sql_log_bin = 0");
+  connection.execute("DELETE FROM lab.other WHERE a = 666");
+  connection.execute("SET SESSION sql_log_bin = 1");
+  connection.execute("RESET MASTER");
+  connection.execute("SET GLOBAL active_master_fence = ON");
+  must(error_of(connection, "CALL active_master.rejoin()") == 0, "it could not rejoin");
+  play.cluster().wait_until_healthy(play.candidate.name());
+  must_replicate_from(third, play.candidate);
+}
+
 // Not under load: without an active master clients see errors, rightly.
 void active_master_restarts(Cluster& cluster) {
   const std::string active = Cluster::active_node(*cluster.nodes().front());
@@ -499,6 +630,7 @@ struct Scenario {
   FaultScenario about;
   std::function<void(Play&)> play;           // under load
   std::function<void(Cluster&)> alone = {};  // without
+  bool star = false;  // three nodes, whose standbys replicate from the active master only
 };
 
 const std::vector<Scenario>& scenarios() {
@@ -552,12 +684,27 @@ const std::vector<Scenario>& scenarios() {
       {{"active_restarts", "kill -9 of the active master: restarted, it is active again"},
        nullptr,
        active_master_restarts},
+      {{"standbys_follow", "the role moves round three nodes: the others follow by CHANGE MASTER"},
+       standbys_follow,
+       {},
+       true},
+      {{"standby_cannot_follow",
+        "a standby whose account is refused is an exception, not a failure"},
+       standby_cannot_follow,
+       {},
+       true},
+      {{"errant_standby_diverges", "a standby with an errant transaction follows nobody"},
+       errant_standby_diverges,
+       {},
+       true},
   };
   return all;
 }
 
-std::unique_ptr<Cluster> make_cluster(const FaultOptions& options) {
+std::unique_ptr<Cluster> make_cluster(const FaultOptions& options, bool star) {
   ClusterOptions cluster = options.lab.cluster;
+  cluster.star = star;
+  if (star) cluster.nodes = 3;
   const auto limit = [&cluster](const char* name, std::chrono::milliseconds value) {
     cluster.settings.push_back(std::string(name) + "=" + std::to_string(value.count()));
   };
@@ -600,6 +747,7 @@ bool run_faults(const FaultOptions& options) {
     ++(error.empty() ? passed : failed);
   };
   std::unique_ptr<Cluster> cluster;
+  bool star = false;
   const auto stop_cluster = [&] {
     if (!cluster) return;
     const int64_t start = now_us();
@@ -617,7 +765,8 @@ bool run_faults(const FaultOptions& options) {
         std::find(options.only.begin(), options.only.end(), name) == options.only.end()) {
       continue;
     }
-    if (!cluster) cluster = make_cluster(options);
+    if (cluster && star != scenario.star) stop_cluster();
+    if (!cluster) cluster = make_cluster(options, star = scenario.star);
     const int64_t start = now_us();
     std::string error;
     try {

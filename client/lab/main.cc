@@ -52,6 +52,8 @@ void add_lab_options(CLI::App& app, LabOptions& lab) {
 
 void add_nodes(CLI::App& command, CommandLine& line) {
   command.add_option("--nodes", line.lab.cluster.nodes, "MariaDB servers")->check(CLI::Range(2, 9));
+  command.add_flag("--star", line.lab.cluster.star,
+                   "Standbys replicate from node1 only, so that a switchover changes their master");
 }
 
 // Clients through HAProxy, through a gate, or both.

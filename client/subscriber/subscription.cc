@@ -58,7 +58,7 @@ std::span<const Subscription::Rule> Subscription::rules() {
 Subscription::Subscription(Options options) : options_(std::move(options)) {
   for (const auto& node : options_.nodes) nodes_[node];
   highest_ = options_.remembered;
-  announced_ = proxy_state().SerializeAsString();
+  announced_ = said();
 }
 
 // --- Inputs
@@ -208,8 +208,8 @@ void Subscription::settle() {
     state_ = rule->to;
     fired_.push_back(rule);
   }
-  if (auto bytes = proxy_state().SerializeAsString(); bytes != announced_) {
-    announced_ = std::move(bytes);
+  if (auto now = said(); now != announced_) {
+    announced_ = std::move(now);
     actions_.emplace_back(Announce{});
   }
 }
@@ -225,19 +225,25 @@ std::vector<const Subscription::Rule*> Subscription::take_fired() {
   return std::exchange(fired_, {});
 }
 
+Subscription::Said Subscription::said() const {
+  Said said;
+  if (state_ == kHeld) said.held_for = told_hold_.switchover_id;
+  if (opened_) said.open_in = opened_->epoch;
+  if (opened_) said.open_at = opened_->node;
+  said.error = last_error();
+  return said;
+}
+
 protocol::ProxyState Subscription::proxy_state() const {
+  const Said now = said();
   protocol::ProxyState state;
   state.set_proxy(options_.proxy);
   state.set_driver(options_.driver);
-  if (state_ == kHeld) {
-    state.set_holding(true);
-    state.set_switchover_id(told_hold_.switchover_id);
-  }
-  if (opened_) {
-    state.set_epoch(opened_->epoch);
-    state.set_node(opened_->node);
-  }
-  state.set_last_error(last_error());
+  state.set_holding(now.held_for.has_value());
+  state.set_switchover_id(now.held_for.value_or(0));
+  state.set_epoch(now.open_in);
+  state.set_node(now.open_at);
+  state.set_last_error(now.error);
   return state;
 }
 

@@ -134,6 +134,17 @@ class Subscription {
   void open();
   void adopt_pause();
 
+  // What all nodes shall hear at once when it changes.
+  struct Said {
+    std::optional<uint64_t> held_for;  // a switchover
+    uint64_t open_in = 0;              // an epoch
+    std::string open_at;
+    std::string error;
+
+    bool operator==(const Said&) const = default;
+  };
+  Said said() const;
+
   bool is_certain() const;
   std::string unheard() const;
   void learn(const Route& activation, bool from_itself);
@@ -165,7 +176,7 @@ class Subscription {
   std::optional<Route> opened_;
   std::string failure_;  // until it has done something
 
-  std::string announced_;  // the ProxyState as last announced
+  Said announced_;
   uint64_t sequence_ = 0;
   std::vector<Action> actions_;
   std::vector<const Rule*> fired_;

@@ -45,6 +45,7 @@ Node::Node(Config config, const Durable& durable, std::span<const Rule> table)
     activation_ = Activation{durable_.epoch, durable_.active_node, durable_.active_address, {}};
   }
   for (const auto& peer : config_.peers) peers_[peer.name].state.node = peer.name;
+  find_rules_here();
 }
 
 std::vector<Action> Node::handle(const Input& input, Time now, WallTime wall) {
@@ -384,6 +385,7 @@ void Node::enter(State next, const Rule& rule) {
     }
   }
   if (next != old) {
+    find_rules_here();
     since_ = wall_;
     dirty_ = true;
     retry_at_ = kNever;

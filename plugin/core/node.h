@@ -70,7 +70,9 @@ struct PersistJob {
 };
 // Is this server fit to hand the role over? Gives JobDone::rows and JobDone::facts.
 struct CheckLocalJob {
-  uint32_t candidate_server_id = 0;  // 0: none
+  uint32_t candidate_server_id = 0;    // 0: none
+  std::vector<uint32_t> members = {};  // server ids of the cluster's nodes
+  bool may_change = true;              // what this server replicates from
 };
 // Wait until no long transaction runs, for so long; then fail, or kill what is left. 0: don't wait.
 struct AwaitTransactionsJob {
@@ -138,10 +140,10 @@ struct FollowJob {
   std::vector<uint32_t> members;  // server ids of the cluster's nodes
   bool may_change = true;
 };
-// Don't replicate from there.
+// Don't replicate from the active master, nor from any other member of the cluster.
 struct LeaveJob {
   std::string address;
-  uint32_t server_id = 0;
+  std::vector<uint32_t> members;
 };
 
 using Job = std::variant<PersistJob, CheckLocalJob, CheckCandidateJob, AwaitTransactionsJob,
@@ -450,6 +452,7 @@ class Node {
   Event receive(const NodeName& from, const FollowReply& message);
 
   bool fire(Event event);
+  void find_rules_here();
   void enter(State next, const Rule& rule);
 
   void run(Job job);           // awaited: its JobDone reaches the rules
@@ -495,6 +498,7 @@ class Node {
   void expire_requests();
 
   const std::span<const Rule> table_;
+  std::vector<const Rule*> here_;  // those of the state, in their order
   Config config_;
   Durable durable_;
   Durable next_durable_;                  // what the awaited PersistJob writes

@@ -80,6 +80,11 @@ Event Node::absorb(const RegisterProxy& input) {
     proxy.heard_wall = wall_;
     proxy.state.proxy = input.proxy;
     proxy.state.driver = "sql";
+    // What other nodes still know of its registration elsewhere is older, whatever the clocks say.
+    proxy.state.incarnation = std::max<uint64_t>(proxy.state.incarnation + 1, wall_);
+    proxy.state.sequence = 0;
+    proxy.lost = false;
+    proxy_news_.insert(input.proxy);
     view_changed_ = true;
     answer_plainly(input.id, {});
   }
@@ -97,6 +102,8 @@ Event Node::absorb(const AcknowledgeProxy& input) {
   auto& proxy = known->second;
   proxy.heard_at = now_;
   proxy.heard_wall = wall_;
+  ++proxy.state.sequence;  // so that it is news to the peers
+  if (input.switchover) proxy_news_.insert(input.proxy);
   view_changed_ = true;
   answer_plainly(input.id,
                  input.switchover ? take_acknowledgement(proxy, input.switchover) : Error{});

@@ -353,6 +353,35 @@ World a_proxy_that_speaks_only_sql_takes_part() {
   return world;
 }
 
+World what_a_proxy_says_by_sql_reaches_every_node() {
+  World world = bootstrapped();
+  SqlProxy proxy{world};
+  EXPECT_EQ(proxy.registers("node1", "p1"), 0);
+  for (int i = 0; i < 4; ++i) {
+    world.pass(Duration{4'000'000});
+    EXPECT_EQ(proxy.acknowledges("node1", "p1", {}), 0);
+  }
+  world.pass(Duration{1'000'000});
+  const auto there = world.node("node2").view();
+  EXPECT_EQ(there->proxies.size(), 1);
+  EXPECT_TRUE(there->proxies.front().connected) << "its renewals did not arrive";
+  EXPECT_EQ(there->proxies.front().driver, "sql");
+
+  const auto id = world.ask("node1", "node2");
+  EXPECT_EQ(proxy.acknowledges("node1", "p1", id), 0);
+  EXPECT_EQ(proxy.acknowledges("node1", "p1", id), 0);
+  expect_done(world, id);
+  // Known, but it can't speak for itself before it is registered there.
+  const auto back = world.ask("node2", "node1");
+  EXPECT_EQ(world.node("node2").state(), State::kPause);
+  EXPECT_EQ(proxy.acknowledges("node2", "p1", back), number(ErrorCode::kUnknownProxy));
+  EXPECT_EQ(proxy.registers("node2", "p1"), 0);
+  EXPECT_EQ(proxy.acknowledges("node2", "p1", back), 0);
+  EXPECT_EQ(proxy.acknowledges("node2", "p1", back), 0);
+  expect_done(world, back);
+  return world;
+}
+
 World a_proxy_that_speaks_only_sql_is_waited_for_while_its_lease_lasts() {
   World world = bootstrapped();
   world.config_of("node1").proxy_lease = Duration{2'000'000};
@@ -875,7 +904,6 @@ World no_answer_is_an_answer_in_the_end() {
   expect_refused(world, id, ErrorCode::kOutcomeUnknown);
   return world;
 }
-
 const std::pair<const char*, Scenario> kScenarios[] = {
 #define SCENARIO(name) \
   { #name, name }
@@ -902,6 +930,7 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(a_proxy_that_does_not_open_is_an_exception_not_a_failure),
     SCENARIO(a_proxy_that_does_not_hold_undoes_the_switchover),
     SCENARIO(a_proxy_that_speaks_only_sql_takes_part),
+    SCENARIO(what_a_proxy_says_by_sql_reaches_every_node),
     SCENARIO(a_proxy_that_speaks_only_sql_is_waited_for_while_its_lease_lasts),
     SCENARIO(a_proxy_name_that_is_connected_cant_be_registered),
     SCENARIO(a_failed_drain_is_undone),

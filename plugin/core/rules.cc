@@ -211,7 +211,8 @@ struct Rules {
     operation.deadline = n.now_ + n.config_.switchover_timeout;
     operation.phase_since = n.now_;
     n.phase_deadline_ = n.now_ + n.config_.peer_timeout;
-    n.run(CheckLocalJob{n.peers_[n.request_->target].state.server_id});
+    n.run(CheckLocalJob{n.peers_[n.request_->target].state.server_id, n.member_server_ids(),
+                        n.config_.repoint});
   }
   static void add_checks(Node& n, const NodeName& node, const std::vector<CheckRow>& rows) {
     auto& checks = n.operation_->report->checks;
@@ -517,7 +518,7 @@ struct Rules {
     n.following_.status = Replication::kDiverged;
     n.following_.error = n.last_error_ = error.text;
     n.following_.due = kNever;
-    n.run_aside(LeaveJob{n.following_.address, active_server_id(n)});
+    if (n.config_.repoint) n.run_aside(LeaveJob{n.following_.address, n.member_server_ids()});
     n.log(LogLine::Level::kError, "diverged error=\"" + error.text + "\"");
     n.answer_rejoin(error);
     n.dirty_ = true;
@@ -737,7 +738,7 @@ const Rule kRules[] = {
 {612, kFollowers, E::kFollowReply, "it can't tell", Rules::reply_failed,
   "try again soon", Rules::fail_follow_reply, S::kStandby, kStays, "not known whether anything is errant"},
 {613, kFollowers, E::kFollowReply, "something is errant", Rules::reply_errant,
-  "stop replicating from it", Rules::diverge, S::kStandby, kStays, "diverged: this node stays fenced and follows nobody until rejoin()"},
+  "stop replicating", Rules::diverge, S::kStandby, kStays, "diverged: this node stays fenced and follows nobody until rejoin()"},
 {614, kFollowers, E::kFollowReply, "", nullptr,
   "replicate from it", Rules::change_master, S::kStandby, kStays, "nothing is errant"},
 {615, kFollowers, E::kFollowStep, "", nullptr,
@@ -799,15 +800,21 @@ std::span<const Rule> rules() {
 }
 
 bool Node::fire(Event event) {
-  for (const auto& rule : table_) {
-    if (rule.on != event || !rule.from.contains(state_)) continue;
-    if (rule.guard && !rule.guard(*this)) continue;
-    fired_.push_back(rule.number);
-    if (rule.action) rule.action(*this);
-    enter(rule.stays ? state_ : rule.to, rule);
+  for (const Rule* rule : here_) {
+    if (rule->on != event || (rule->guard && !rule->guard(*this))) continue;
+    fired_.push_back(rule->number);
+    if (rule->action) rule->action(*this);
+    enter(rule->stays ? state_ : rule->to, *rule);
     return true;
   }
   return false;
+}
+
+void Node::find_rules_here() {
+  here_.clear();
+  for (const auto& rule : table_) {
+    if (rule.from.contains(state_)) here_.push_back(&rule);
+  }
 }
 
 }  // namespace active_master

@@ -2,6 +2,7 @@
 
 #include "plugin/server/fence_audit.h"
 #include "plugin/server/gtid.h"
+#include "plugin/server/replication.h"
 #include "plugin/server/transactions.h"
 
 #include <chrono>
@@ -41,17 +42,6 @@ CheckRow event_table_row(bool exists) {
   return row("event table", exists,
              exists ? "active_master.event is there" : "table active_master.event is missing",
              "run sql/install.sql on the active master");
-}
-
-bool replicates_from(Session& session, uint32_t master_server_id) {
-  for (const auto& source : session.query("SHOW ALL SLAVES STATUS")) {
-    if (number(column(source, "Master_Server_Id")) == master_server_id &&
-        column(source, "Slave_IO_Running") == "Yes" &&
-        column(source, "Slave_SQL_Running") == "Yes") {
-      return true;
-    }
-  }
-  return false;
 }
 
 std::vector<CheckRow> check_replication(Session& session, uint32_t master_server_id) {
@@ -136,13 +126,15 @@ std::vector<CheckRow> check_active_master(Session& session, const CheckLocalJob&
          gap,
          "accounts with READ ONLY ADMIN can change the schema of a standby: don't use them"});
   }
-  if (job.candidate_server_id != 0 && !replicates_from(session, job.candidate_server_id)) {
+  if (job.candidate_server_id != 0) {
+    const auto obstacle = why_it_cannot_follow(session, job);
     rows.push_back({{},
                     "way back",
-                    Verdict::kWarning,
-                    "it does not replicate from the candidate",
-                    "after the switchover it gets no updates until you CHANGE MASTER TO the new "
-                    "active master"});
+                    obstacle.empty() ? Verdict::kOk : Verdict::kWarning,
+                    obstacle.empty() ? "this server can follow the candidate" : obstacle,
+                    obstacle.empty() ? ""
+                                     : "else the switchover is done, and this server gets no "
+                                       "updates until that is mended"});
   }
   if (column(own, "read_only") != "0") {
     rows.push_back(

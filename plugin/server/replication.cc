@@ -71,9 +71,29 @@ std::string read_password(const std::string& path, std::string& error) {
   return password;
 }
 
+bool leads_to(const Row& source, const std::string& address) {
+  return column(source, "Master_Host") + ":" + column(source, "Master_Port") == address;
+}
+
 bool leads_to(const Row& source, const std::string& address, uint32_t server_id) {
-  return number(column(source, "Master_Server_Id")) == server_id ||
-         column(source, "Master_Host") + ":" + column(source, "Master_Port") == address;
+  return number(column(source, "Master_Server_Id")) == server_id || leads_to(source, address);
+}
+
+bool leads_to_member(const Row& source, const std::vector<uint32_t>& members) {
+  const auto id = static_cast<uint32_t>(number(column(source, "Master_Server_Id")));
+  return std::ranges::find(members, id) != members.end();
+}
+
+// The connection that is changed when none leads to the active master: it keeps its account and its
+// options.
+const Row* connection_to_change(const std::vector<Row>& sources,
+                                const std::vector<uint32_t>& members) {
+  for (const auto& source : sources) {
+    if (leads_to_member(source, members)) return &source;
+  }
+  // One that never met its master has no server id to tell it by.
+  const bool is_new = sources.size() == 1 && column(sources.front(), "Master_Server_Id") == "0";
+  return is_new ? &sources.front() : nullptr;
 }
 
 std::string named(const Row& source) {
@@ -165,9 +185,7 @@ std::string check_password_file(const std::string& path) {
 
 void follow(Session& session, const FollowJob& job, const std::atomic<bool>& cancelled) {
   const auto sources = session.query("SHOW ALL SLAVES STATUS");
-  const Row* to_change = nullptr;
   for (const auto& source : sources) {
-    const auto id = static_cast<uint32_t>(number(column(source, "Master_Server_Id")));
     if (leads_to(source, job.address, job.server_id)) {
       if (runs(source)) return;
       const auto refused = number(column(source, "Last_IO_Errno"));
@@ -182,7 +200,6 @@ void follow(Session& session, const FollowJob& job, const std::atomic<bool>& can
       session.query("START SLAVE " + named(source));
       return await_connection(session, job, cancelled);
     }
-    if (!to_change && std::ranges::find(job.members, id) != job.members.end()) to_change = &source;
   }
   if (!job.may_change) {
     throw std::runtime_error("it does not replicate from " + job.address +
@@ -190,9 +207,7 @@ void follow(Session& session, const FollowJob& job, const std::atomic<bool>& can
   }
   const auto address = parse_address(job.address);
   if (!address) throw std::runtime_error("'" + job.address + "' is no address");
-  // A connection that never met its master has no server id to tell it by.
-  if (!to_change && sources.size() == 1 && column(sources.front(), "Master_Server_Id") == "0")
-    to_change = &sources.front();
+  const Row* const to_change = connection_to_change(sources, job.members);
   std::string connection = "''";
   std::string account;
   if (to_change) {
@@ -209,9 +224,27 @@ void follow(Session& session, const FollowJob& job, const std::atomic<bool>& can
   await_connection(session, job, cancelled);
 }
 
+std::string why_it_cannot_follow(Session& session, const CheckLocalJob& job) {
+  const auto sources = session.query("SHOW ALL SLAVES STATUS");
+  const bool leads_there = std::ranges::any_of(sources, [&](const Row& source) {
+    return leads_to(source, {}, job.candidate_server_id) && runs(source);
+  });
+  if (leads_there) return {};
+  if (!job.may_change)
+    return "it does not replicate from the candidate, and active_master_repoint is OFF";
+  if (connection_to_change(sources, job.members)) return {};
+  try {
+    (void)account_clause();
+    return {};
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
 void leave(Session& session, const LeaveJob& job) {
   for (const auto& source : session.query("SHOW ALL SLAVES STATUS")) {
-    if (leads_to(source, job.address, job.server_id)) session.query("STOP SLAVE " + named(source));
+    if (leads_to(source, job.address) || leads_to_member(source, job.members))
+      session.query("STOP SLAVE " + named(source));
   }
 }
 

@@ -20,7 +20,11 @@ void set_replication_account(std::string user, std::string password_file);
 // account and options; else one is made. Throws what is in the way.
 void follow(Session& session, const FollowJob& job, const std::atomic<bool>& cancelled);
 
-// Stops the connection that leads there.
+// What would keep this server, now the active master's, from following the candidate after a
+// switchover; empty if nothing is known.
+[[nodiscard]] std::string why_it_cannot_follow(Session& session, const CheckLocalJob& job);
+
+// Stops every connection that leads to a member of the cluster.
 void leave(Session& session, const LeaveJob& job);
 
 }  // namespace active_master

@@ -47,6 +47,7 @@ Schedule generate(uint64_t seed) {
     s.faults.push_back(fault);
   }
   s.star = random.one_in(3);
+  s.kills = random.one_in(4);
   return s;
 }
 
@@ -54,6 +55,7 @@ std::string to_string(const Schedule& s) {
   std::string text = "seed " + std::to_string(s.seed) + ": " + std::to_string(s.nodes) +
                      " nodes, " + std::to_string(s.proxies) + " proxies" +
                      (s.sparse_proxies ? " at one node each" : "") + (s.star ? " in a star" : "") +
+                     (s.kills ? " that kill transactions" : "") +
                      (s.bootstrap ? ", with bootstrap" : "") + ", " + std::to_string(s.asks) +
                      " switchover(s), asked at n" + std::to_string(s.asked_at + 1) + " for n" +
                      std::to_string(s.target + 1) + "\n";

@@ -20,6 +20,12 @@ struct Entry {
   Epoch epoch;  // of a handover: the one that is prepared
 };
 
+struct Transaction {
+  uint64_t id = 0;
+  Time since;
+  bool idle = false;
+};
+
 struct RunningJob {
   JobId id;
   Job job;
@@ -29,6 +35,7 @@ struct RunningJob {
   bool fails_after_effect = false;
   Duration work{0};  // until it has its effect
   Duration poll{0};
+  Time began;
   Time deadline = kNever;
 };
 
@@ -71,7 +78,7 @@ struct Server {
   Time errant_since{};
   bool errant = false;  // has a transaction that the others lack
   Duration lag{300};
-  std::vector<uint64_t> transactions;  // that are open
+  std::vector<Transaction> transactions;  // that are open
   std::array<std::deque<RunningJob>, kLanes> lanes;
 
   // Would a client's COMMIT succeed?

@@ -50,7 +50,7 @@ Fault fault(FaultKind kind, Duration duration, uint8_t who = 0, uint8_t other = 
 // Node 0 is the old master and director, 1 the candidate, 2 the third, where the statement was
 // given; parties 3 to 5 are the proxies.
 const Scenario kScenarios[] = {
-    {"S02_long_transaction", fault(kLongTransaction, kVeryLong), {kDone, kAborted}},
+    {"S02_S03_long_transaction", fault(kLongTransaction, kVeryLong), {kDone, kRefused, kAborted}},
     {"S03_short_transaction_is_waited_for", fault(kLongTransaction, kShort), {kDone}},
     {"S07_privileged_write_at_the_old_master", fault(kPrivilegedWrite, kShort, 0), {kDone}},
     {"S07_privileged_write_at_the_candidate", fault(kPrivilegedWrite, kShort, 1), {kDone}},
@@ -60,6 +60,7 @@ const Scenario kScenarios[] = {
      {kDone, kRefused, kAborted}},
     {"S12_candidate_stalls_for_a_moment", fault(kStopReplication, kShort, 1), {kDone, kRefused}},
     {"S13_S14_errant_transaction", fault(kErrantTransaction, kVeryLong, 1), {kDone, kRefused}},
+    {"S41_S43_old_master_has_what_no_other_has", fault(kErrantTransaction, kVeryLong, 0), {kDone}},
     {"S16_old_master_dies_and_is_back_soon",
      fault(kCrashNode, kShort, 0),
      {kDone, kAborted, kRefused}},
@@ -153,6 +154,41 @@ TEST_P(Scenarios, AtEveryPlace) {
 INSTANTIATE_TEST_SUITE_P(All, Scenarios, ::testing::ValuesIn(kScenarios),
                          [](const auto& test) { return test.param.name; });
 
+TEST(Plain, S01_EveryShapeOfCluster) {
+  for (const uint8_t nodes : {2, 3, 4}) {
+    for (const bool star : {false, true}) {
+      for (const bool sparse : {false, true}) {
+        Schedule schedule = plain();
+        schedule.nodes = nodes;
+        schedule.star = star;
+        schedule.sparse_proxies = sparse;
+        const auto outcome = play(schedule);
+        EXPECT_EQ(outcome.violation, "");
+        EXPECT_THAT(outcome.results, ::testing::ElementsAre(kDone));
+      }
+    }
+  }
+}
+
+TEST(Plain, S59_RoundAndRound) {
+  for (const bool star : {false, true}) {
+    Schedule schedule = plain();
+    schedule.star = star;
+    schedule.asks = 50;
+    const auto outcome = play(schedule);
+    EXPECT_EQ(outcome.violation, "");
+    EXPECT_THAT(outcome.results, ::testing::SizeIs(50));
+    EXPECT_THAT(outcome.results, ::testing::Each(kDone));
+  }
+}
+
+TEST(Walk, S53_TheOldMasterFlaps) {
+  Schedule schedule = plain();
+  for (const uint32_t at : {40, 80, 120, 160})
+    schedule.faults.push_back({kCrashNode, at, 0, 0, kShort});
+  expect_harmless(walk(schedule, fault(kCrashNode, kBlink, 0)));
+}
+
 // The same with proxies that reach one node only, with two nodes, and without proxies.
 TEST(Walk, GossipedNewsStandEveryLostMessage) {
   Schedule schedule = plain();
@@ -167,6 +203,15 @@ TEST(Walk, S54_TwoNodesWhoseLinkIsLost) {
   expect_harmless(walk(schedule, fault(kCutBothWays, kLong, 0, 1)));
   expect_harmless(walk(schedule, fault(kCrashNode, kShort, 0)));
   expect_harmless(walk(schedule, fault(kCrashNode, kShort, 1)));
+}
+
+TEST(Walk, S02_S03_LongTransactionsAreKilled) {
+  Schedule schedule = plain();
+  schedule.kills = true;
+  const auto walked = walk(schedule, fault(kLongTransaction, kVeryLong));
+  expect_harmless(walked);
+  EXPECT_EQ(walked.results.size(), 1u) << "not each was done";
+  EXPECT_TRUE(walked.results.contains(kDone));
 }
 
 TEST(Walk, S36_NoProxies) {

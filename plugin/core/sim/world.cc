@@ -15,17 +15,20 @@ constexpr uint64_t kMaxSteps = 60'000;
 }  // namespace
 
 // Shorter than the product's, in about the same proportion, so that a run has fewer heartbeats.
-Config config_of(uint8_t number, uint8_t nodes) {
+Config config_of(uint8_t number, const Schedule& schedule) {
   Config config;
   config.identity = {"sim", std::string("n") + std::to_string(number + 1), number + 1U};
   config.sql_address = config.identity.node + ":3306";
-  for (uint8_t i = 0; i < nodes; ++i) {
+  for (uint8_t i = 0; i < schedule.nodes; ++i) {
     if (i == number) continue;
     const std::string name = std::string("n") + std::to_string(i + 1);
     config.peers.push_back({name, {name, 33307}});
   }
   config.switchover_timeout = Duration{8'000'000};
   config.approach_timeout = Duration{1'500'000};
+  config.active_transaction_limit = Duration{1'000'000};
+  config.idle_transaction_limit = Duration{300'000};
+  config.kill_transactions = schedule.kills;
   config.pause_timeout = Duration{1'000'000};
   config.catch_up_timeout = Duration{1'000'000};
   config.resume_timeout = Duration{1'000'000};
@@ -57,7 +60,7 @@ void World::build() {
   nodes_.resize(count);
   for (uint8_t i = 0; i < count; ++i) {
     auto& n = nodes_[i];
-    n.config = config_of(i, count);
+    n.config = config_of(i, schedule_);
     n.name = n.config.identity.node;
     n.disk.identity = n.config.identity;
     if (!schedule_.bootstrap) {
@@ -125,7 +128,7 @@ bool World::step() {
   std::optional<uint8_t> ticks;
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
     if (!nodes_[i].node) continue;
-    const Time wakeup = std::max(nodes_[i].node->next_wakeup(), nodes_[i].frozen_until);
+    const Time wakeup = std::max(nodes_[i].wakeup, nodes_[i].frozen_until);
     if (wakeup < next) {
       next = wakeup;
       ticks = i;
@@ -245,6 +248,7 @@ void World::give(uint8_t number, const Input& input) {
   if (!n.node) return;
   const State before = n.node->state();
   auto actions = n.node->handle(input, now_, wall());
+  n.wakeup = n.node->next_wakeup();
   for (const int rule : n.node->fired()) {
     fired_[static_cast<size_t>(rule)] = true;
     if (trace_ && rule != 0)
@@ -265,12 +269,10 @@ void World::carry_out(uint8_t number, std::vector<Action> actions) {
         post(number, *to, std::move(send->message));
     } else if (auto* to_proxy = std::get_if<SendToProxy>(&action)) {
       const auto p = static_cast<uint8_t>(to_proxy->proxy.back() - '1');
-      auto state = std::make_shared<Broadcast>();
-      state->state = std::move(to_proxy->state);
+      auto state = std::make_shared<Broadcast>(nodes_[number].name, std::move(to_proxy->state));
       if (link_[proxy_party(p)][number]) post(number, proxy_party(p), std::move(state));
     } else if (auto* all = std::get_if<SendToAll>(&action)) {
-      auto state = std::make_shared<Broadcast>();
-      state->state = std::move(all->state);
+      auto state = std::make_shared<Broadcast>(nodes_[number].name, std::move(all->state));
       for (uint8_t p = 0; p < proxies_.size(); ++p) {
         if (link_[proxy_party(p)][number]) post(number, proxy_party(p), state);
       }
@@ -322,6 +324,7 @@ void World::load_plugin(uint8_t number) {
     durable.role = Role::kActive;
   }
   n.node = std::make_unique<Node>(n.config, durable, table_);
+  n.wakeup = n.node->next_wakeup();
   push(Duration{random_.between(100, 2'000)}, Kind::kServerStarted, number, 0, n.incarnation);
 }
 
@@ -444,8 +447,8 @@ void World::deliver(const Event& event) {
   }
   if (!nodes_[to].node) return;
   if (auto* state = std::get_if<std::shared_ptr<Broadcast>>(&mail)) {
-    if (trace_) note(nodes_[to].name, " <- ", nodes_[from].name, " ", describe((*state)->state));
-    give(to, FromNode{nodes_[from].name, (*state)->state});
+    if (trace_) note(nodes_[to].name, " <- ", nodes_[from].name, " ", describe((*state)->state()));
+    give(to, (*state)->input);
   } else if (auto* message = std::get_if<NodeMessage>(&mail)) {
     if (trace_) note(nodes_[to].name, " <- ", nodes_[from].name, " ", describe(*message));
     give(to, FromNode{nodes_[from].name, std::move(*message)});

@@ -28,7 +28,7 @@ inline constexpr size_t kMaxParties = kMaxNodes + kMaxProxies;
 inline constexpr Duration kMillisecond{1'000};
 inline constexpr Duration kSecond{1'000'000};
 
-[[nodiscard]] Config config_of(uint8_t node, uint8_t nodes);
+[[nodiscard]] Config config_of(uint8_t node, const Schedule& schedule);
 
 [[nodiscard]] inline client::Clock::time_point to_clock(Time time) {
   return client::Clock::time_point(
@@ -39,6 +39,7 @@ struct SimNode {
   NodeName name;
   Config config;
   std::unique_ptr<Node> node;  // none: the server is down, or the plugin is not loaded
+  Time wakeup;                 // what the node said after its last input
   Durable disk;
   Server server;
   uint32_t incarnation = 0;  // what was sent to or started by an earlier one is gone
@@ -139,7 +140,13 @@ class World {
     }
   };
   struct Broadcast {
-    NodeState state;
+    explicit Broadcast(const NodeName& from, NodeState state)
+        : input(FromNode{from, std::move(state)}) {}
+    [[nodiscard]] const NodeState& state() const {
+      return std::get<NodeState>(std::get<FromNode>(input).message);
+    }
+
+    Input input;  // for the nodes
     std::optional<protocol::NodeState> wire;
   };
   using Mail = std::variant<std::monostate, NodeMessage, std::shared_ptr<Broadcast>, ProxyState>;
@@ -178,6 +185,7 @@ class World {
   [[nodiscard]] bool is_answered() const;
   [[nodiscard]] bool is_converged() const;
   [[nodiscard]] std::string why_not_converged() const;
+  bool find_unconverged(std::string* why) const;
   void heal();
   void check_the_end();
   void rejoin_the_diverged();
@@ -189,6 +197,8 @@ class World {
   void job_effect(uint8_t node, uint8_t lane);
   // What is still missing for this job to succeed; empty: it has had its effect.
   std::string attempt(uint8_t node, RunningJob& job, JobDone& done);
+  [[nodiscard]] std::string await_transactions(Server& server, const AwaitTransactionsJob& job,
+                                               Duration waited) const;
   void append(uint8_t server, Entry::Kind kind, Epoch epoch);
   void replicate_from(uint8_t server);
   void apply(uint8_t server);

@@ -75,52 +75,60 @@ bool World::is_answered() const {
 }
 
 bool World::is_converged() const {
-  return why_not_converged().empty();
+  return find_unconverged(nullptr);
 }
 
 std::string World::why_not_converged() const {
+  std::string why;
+  (void)find_unconverged(&why);
+  return why;
+}
+
+// True: there is nothing. Asked after every step, so it is told in words only if somebody listens.
+bool World::find_unconverged(std::string* why) const {
+  const auto no = [why](const auto&... words) {
+    if (why) *why = (to_text(words) + ...);
+    return false;
+  };
   std::optional<uint8_t> active;
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
     const auto& n = nodes_[i];
-    if (!n.node) return n.name + " is down";
+    if (!n.node) return no(n.name, " is down");
     if (n.node->state() == State::kActive) {
-      if (active) return "two active nodes";
+      if (active) return no("two active nodes");
       active = i;
     } else if (n.node->state() != State::kStandby) {
-      return n.name + " is in " + to_string(n.node->state());
+      return no(n.name, " is in ", to_string(n.node->state()));
     }
   }
-  if (!active) return "no active node";
+  if (!active) return no("no active node");
   const auto epoch = nodes_[*active].node->durable().epoch;
-  if (!nodes_[*active].server.accepts()) return nodes_[*active].name + " takes no writes";
+  if (!nodes_[*active].server.accepts()) return no(nodes_[*active].name, " takes no writes");
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
     const auto& n = nodes_[i];
-    if (n.node->durable().epoch != epoch) return n.name + " does not know the epoch";
+    if (n.node->durable().epoch != epoch) return no(n.name, " does not know the epoch");
     if (i == *active) continue;
-    if (n.server.accepts()) return n.name + " takes writes";
+    if (n.server.accepts()) return no(n.name, " takes writes");
     if (n.node->replication() != Replication::kFollowing || !(n.server.sources >> *active & 1))
-      return n.name + " does not follow: " + to_string(n.node->replication());
+      return no(n.name, " does not follow: ", to_string(n.node->replication()));
   }
-  for (uint8_t p = 0; p < proxies_.size(); ++p) {
-    const auto& proxy = proxies_[p];
-    if (!proxy.subscription) return proxy.name + " is down";
+  for (const auto& proxy : proxies_) {
+    if (!proxy.subscription) return no(proxy.name, " is down");
     const auto state = proxy.subscription->state();
-    if (state != client::State::kOpen)
-      return proxy.name + " is " + std::string(client::to_string(state));
-    if (proxy.open_at != active) return proxy.name + " is open to another node";
+    if (state != client::State::kOpen) return no(proxy.name, " is ", client::to_string(state));
+    if (proxy.open_at != active) return no(proxy.name, " is open to another node");
     if (proxy.subscription->highest()->epoch != epoch.value)
-      return proxy.name + " does not know the epoch";
+      return no(proxy.name, " does not know the epoch");
   }
-  if (healed_) {
-    for (const auto& request : requests_) {
-      if (request.answers == 0 && nodes_[request.node].incarnation == request.incarnation)
-        return "a statement has no answer";
-    }
-    for (const auto& n : nodes_) {
-      if (n.server.applied < history_.size()) return n.name + " does not follow";
-    }
+  if (!healed_) return true;
+  for (const auto& request : requests_) {
+    if (request.answers == 0 && nodes_[request.node].incarnation == request.incarnation)
+      return no("a statement has no answer");
   }
-  return {};
+  for (const auto& n : nodes_) {
+    if (n.server.applied < history_.size()) return no(n.name, " does not follow");
+  }
+  return true;
 }
 
 void World::check_the_end() {
@@ -152,7 +160,7 @@ void World::heal() {
     n.server.replicating = true;
     n.server.errant = false;
     n.server.lag = Duration{300};
-    const auto config = config_of(i, schedule_.nodes);
+    const auto config = config_of(i, schedule_);
     if (config.peers.size() != n.config.peers.size()) {
       n.config = config;
       if (n.node) give(i, Reconfigured{config});

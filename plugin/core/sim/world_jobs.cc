@@ -24,6 +24,8 @@ Duration timeout_of(const Job& job) {
   if (const auto* wait = std::get_if<WaitForPositionJob>(&job)) return wait->timeout;
   if (const auto* drain = std::get_if<DrainJob>(&job)) return drain->timeout;
   if (const auto* catch_up = std::get_if<CatchUpJob>(&job)) return catch_up->timeout;
+  if (const auto* await = std::get_if<AwaitTransactionsJob>(&job))
+    return std::max(await->active_limit, await->idle_limit);
   return Duration{0};
 }
 
@@ -63,6 +65,7 @@ void World::begin_next(uint8_t number, uint8_t lane) {
   if (queue.empty() || queue.front().started) return;
   auto& job = queue.front();
   job.started = true;
+  job.began = now_;
   const auto timeout = timeout_of(job.job);
   if (timeout > Duration{0}) job.deadline = now_ + timeout;
   if (std::holds_alternative<DrainJob>(job.job)) n.server.gate_open = false;
@@ -162,13 +165,18 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
     return {};
   }
   if (const auto* leave = std::get_if<LeaveJob>(&job)) {
-    server.sources = static_cast<uint8_t>(server.sources & ~(1U << (leave->server_id - 1)));
+    for (const auto member : leave->members)
+      server.sources = static_cast<uint8_t>(server.sources & ~(1U << (member - 1)));
     return {};
   }
   if (const auto* wait = std::get_if<WaitForPositionJob>(&job)) {
     return server.applied >= position_of(wait->gtid_position) ? "" : kNotYet;
   }
-  if (std::holds_alternative<DrainJob>(job)) {
+  if (const auto* await = std::get_if<AwaitTransactionsJob>(&job)) {
+    return await_transactions(server, *await, now_ - running.began);
+  }
+  if (const auto* drain = std::get_if<DrainJob>(&job)) {
+    if (drain->kill && now_ >= running.deadline) server.transactions.clear();
     return server.transactions.empty() ? "" : kNotYet;
   }
   if (std::holds_alternative<FenceJob>(job)) {
@@ -207,6 +215,24 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
     return {};
   }
   return {};
+}
+
+// Each long one is waited for as long as its limit; then it is killed, or the job fails.
+std::string World::await_transactions(Server& server, const AwaitTransactionsJob& job,
+                                      Duration waited) const {
+  const auto limit = [&](const Transaction& t) {
+    return t.idle ? job.idle_limit : job.active_limit;
+  };
+  const auto counts = [&](const Transaction& t) {
+    return now_ - t.since > kLongTransaction && limit(t) > Duration{0};
+  };
+  const auto is_over = [&](const Transaction& t) { return counts(t) && waited >= limit(t); };
+  if (job.kill) {
+    std::erase_if(server.transactions, is_over);
+  } else if (std::ranges::any_of(server.transactions, is_over)) {
+    return "a transaction does not end";
+  }
+  return std::ranges::any_of(server.transactions, counts) ? kNotYet : "";
 }
 
 Epoch World::epoch_of(uint8_t number) const {
@@ -277,7 +303,7 @@ void World::begin_transaction(uint8_t number, std::optional<uint8_t> proxy, Dura
   auto& server = nodes_[number].server;
   if (!server.up || !server.gate_open || server.read_only || is_frozen(number)) return;
   const uint64_t id = ++transactions_;
-  server.transactions.push_back(id);
+  server.transactions.push_back({id, now_, !proxy && id % 2 == 0});
   if (proxy) proxies_[*proxy].transactions.push_back(id);
   push(length, Kind::kCommit, number, 0, nodes_[number].incarnation, id);
 }
@@ -285,8 +311,10 @@ void World::begin_transaction(uint8_t number, std::optional<uint8_t> proxy, Dura
 void World::commit(uint8_t number, uint64_t transaction) {
   auto& server = nodes_[number].server;
   for (auto& proxy : proxies_) std::erase(proxy.transactions, transaction);
-  if (std::erase(server.transactions, transaction) == 0) return;  // lost in a crash
-  if (!server.accepts()) return;                                  // an error for the client
+  const auto ended =
+      std::erase_if(server.transactions, [&](const auto& t) { return t.id == transaction; });
+  if (ended == 0) return;         // lost in a crash, or killed
+  if (!server.accepts()) return;  // an error for the client
   invariants_.committed(number, epoch_of(number));
   append(number, Entry::Kind::kClient, epoch_of(number));
 }

@@ -308,12 +308,15 @@ void on_general_event(MYSQL_THD thd, const mysql_event_general& event) {
 }
 
 void on_table_event(MYSQL_THD thd, const mysql_event_table& event) {
-  // Whatever the event: the last one of an applier's transaction is a read of statistics.
+  const bool writes = event.event_subclass == MYSQL_AUDIT_TABLE_LOCK && !event.read_only;
+  // A client's reads are of no interest, and there are many. An applier's are: the last event of
+  // its transaction is a read of statistics.
+  const bool has_host = event.host != nullptr;
+  if (has_host && !writes) return;
   Client* client = recognise(
-      thd, [&] { return event.host != nullptr; }, event.thread_id,
+      thd, [&] { return has_host; }, event.thread_id,
       is_event_thread(event) ? &event_thread : nullptr);
   if (client == nullptr) return let_go(thd);
-  const bool writes = event.event_subclass == MYSQL_AUDIT_TABLE_LOCK && !event.read_only;
   if (client == &event_thread) {
     // The scheduler itself keeps its books in mysql.event.
     if (writes && server_fence().closed() && std::string_view(event.database.str) != "mysql")

@@ -10,7 +10,7 @@ groups=(unit simulator mtr e2e asan fuzz)
 on_request=(sanitizers tidy)  # they take long and run with the same result on every machine
 declare -A about=(
   [unit]="formatting, and every unit test (ctest)"
-  [simulator]="the protocol through half a million simulated schedules of crashes, losses and delays"
+  [simulator]="the protocol through a million simulated schedules of crashes, losses and delays"
   [mtr]="the plugin in a real server, as SQL sees it (mysql-test-run)"
   [e2e]="real clusters and proxies: switchovers under load, and faults (lab)"
   [asan]="the tests of what the network can reach, and the simulator, with the address and undefined behaviour sanitizers"
@@ -46,8 +46,8 @@ group_unit() {
 group_simulator() {
   local simulator=build/release/plugin/simulator failed=0
   build release simulator || return
-  $simulator --seed 1 --schedules 500000 || failed=1
-  $simulator --schedules 20000 || failed=1
+  $simulator --seed 1 --schedules 950000 || failed=1
+  $simulator --schedules 50000 || failed=1
   return "$failed"
 }
 

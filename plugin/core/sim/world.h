@@ -147,7 +147,7 @@ class World {
     }
 
     Input input;  // for the nodes
-    std::optional<protocol::NodeState> wire;
+    std::optional<protocol::Frame> wire;
   };
   using Mail = std::variant<std::monostate, NodeMessage, std::shared_ptr<Broadcast>, ProxyState>;
 

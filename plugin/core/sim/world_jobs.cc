@@ -258,6 +258,7 @@ void World::replicate_from(uint8_t number) {
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
     auto& server = nodes_[i].server;
     if (!(server.sources >> number & 1) || server.apply_pending) continue;
+    if (server.applied >= nodes_[number].server.applied) continue;
     server.apply_pending = true;
     push(server.lag + latency(), Kind::kApply, i, 0, 0);
   }
@@ -291,7 +292,7 @@ void World::apply(uint8_t number) {
 // opened, then less and less, because a write that nothing happens around finds nothing.
 void World::client(uint8_t number) {
   auto& proxy = proxies_[number];
-  proxy.client_pause = std::min(proxy.client_pause * 3 / 2, Duration{800'000});
+  proxy.client_pause = std::min(proxy.client_pause * 2, Duration{800'000});
   push(Duration{random_.between(500, proxy.client_pause.count())}, Kind::kClient, number, 0, 0);
   if (!proxy.open_at || is_frozen(proxy_party(number)) ||
       is_cut(proxy_party(number), *proxy.open_at))

@@ -62,9 +62,9 @@ void World::deliver_to_proxy(uint8_t number, uint8_t from, Mail& mail) {
   auto& proxy = proxies_[number];
   if (!proxy.subscription || !link_[proxy_party(number)][from]) return;
   auto& broadcast = *std::get<std::shared_ptr<Broadcast>>(mail);
-  if (!broadcast.wire) broadcast.wire = to_wire(broadcast.state()).node_state();
+  if (!broadcast.wire) broadcast.wire = to_wire(broadcast.state());
   if (trace_) note(proxy.name, " <- ", nodes_[from].name, " ", describe(broadcast.state()));
-  if (!proxy.subscription->heard(*broadcast.wire, to_clock(now_)))
+  if (!proxy.subscription->heard(broadcast.wire->node_state(), to_clock(now_)))
     invariants_.violated(proxy.name + " refuses what " + nodes_[from].name + " says");
   settle(number);
 }

@@ -130,10 +130,11 @@ bool has_account() {
   return !account_user.empty() && !account_password_file.empty();
 }
 
-// The statement may hold a password: no log of this session, and no error that quotes it.
+// The statement may hold a password: no log (the general log has none of our sessions), and no
+// error that quotes it.
 void change_master(Session& session, const std::string& connection, const Address& to,
                    const std::string& account) {
-  session.query("SET SESSION sql_log_off = 1, slow_query_log = 0");
+  session.query("SET SESSION slow_query_log = 0");
   try {
     // All that this server ever wrote is on the other, which was asked: so what it has is where it
     // goes on, whoever wrote it.

@@ -227,6 +227,7 @@ void Daemon::carry_out(Action action) {
     void operator()(CancelJob& a) const { daemon.jobs_->cancel(a.id); }
     void operator()(Answer& a) const { daemon.answer(a.report); }
     void operator()(LogLine& a) const { log_line(a); }
+    void operator()(Pace& a) const { daemon.jobs_->pace_writes(a.distance); }
     void operator()(PublishView&) const { daemon.publish(); }
   };
   std::visit(Visitor{*this}, action);

@@ -58,6 +58,7 @@ std::vector<Action> Node::handle(const Input& input, Time now, WallTime wall) {
   if (event != Event::kNone) fire(event);
   while (fire(Event::kAlways)) {
   }
+  keep_pace();
   expire_requests();
   if (now_ >= heartbeat_at_) {
     forget_expired_proxies();
@@ -77,6 +78,13 @@ std::vector<Action> Node::handle(const Input& input, Time now, WallTime wall) {
   }
   job_ = nullptr;
   return std::move(actions_);
+}
+
+// Writes are slowed in APPROACH only: from PAUSE on those that have come in shall end.
+void Node::keep_pace() {
+  constexpr States kSlow{State::kApproach, State::kIntent};
+  const Duration pace = operation_ && kSlow.contains(state_) ? operation_->pace : Duration{0};
+  if (pace != std::exchange(pace_, pace)) actions_.push_back(Pace{pace});
 }
 
 Time Node::next_wakeup() const {

@@ -37,6 +37,7 @@ struct Config {
   Duration switchover_timeout{30'000'000};
   Duration approach_timeout{10'000'000};
   Duration approach_max_lag{100'000};
+  Duration approach_max_pace{5'000};  // between two transactions at most; 0: never slowed
   Duration pause_timeout{3'000'000};
   Duration catch_up_timeout{3'000'000};
   Duration resume_timeout{3'000'000};
@@ -250,10 +251,15 @@ struct LogLine {
   enum class Level { kNote, kWarning, kError } level = Level::kNote;
   std::string text;
 };
+// Clients begin a transaction so far apart at least, so that a candidate that lags comes closer. 0:
+// at will, which it is again whenever anything else is done to the gate.
+struct Pace {
+  Duration distance{0};
+};
 struct PublishView {};  // what people see has changed
 
 using Action = std::variant<SendToNode, SendToProxy, SendToAll, RunJob, CancelJob, Answer, LogLine,
-                            PublishView>;
+                            Pace, PublishView>;
 
 // --- The machine
 // ------------------------------------------------------------------------------------
@@ -382,6 +388,8 @@ class Node {
     std::optional<Time> paused_at;
     uint32_t probe = 0;
     Time probe_sent;
+    Duration lag{0};   // as the last probe told
+    Duration pace{0};  // at which writes shall run since
     std::string gtid;
     Error failure;  // why it is being undone
     std::string exceptions;
@@ -452,6 +460,7 @@ class Node {
   Event receive(const NodeName& from, const FollowReply& message);
 
   bool fire(Event event);
+  void keep_pace();
   void find_rules_here();
   void enter(State next, const Rule& rule);
 
@@ -534,6 +543,7 @@ class Node {
   uint64_t done_ = 0;
   uint64_t aborted_ = 0;
   Duration last_write_pause_{0};
+  Duration pace_{0};  // as this server's gate was told
 
   // The input at hand, for the guards and actions of the rules.
   Time now_;

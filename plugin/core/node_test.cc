@@ -262,6 +262,45 @@ World traffic_is_stopped_only_when_the_candidate_is_close() {
   return world;
 }
 
+World writes_are_slowed_until_the_candidate_is_close() {
+  World world = bootstrapped();
+  int probes = 0;
+  world.on_job = [&](const auto& job, auto&) {
+    if (std::holds_alternative<WaitForPositionJob>(job.job) && ++probes <= 2)
+      world.elapse(Duration{90'000});
+  };
+  expect_done(world, world.ask("node1", "node2"));
+  EXPECT_EQ(probes, 3);
+  EXPECT_THAT(world.paces("node1"), ElementsAre(Duration{500}, Duration{1'000}, Duration{0}));
+  EXPECT_THAT(world.paces("node2"), IsEmpty());
+  world.on_job = [](const auto&, auto&) {};
+  return world;
+}
+
+World writes_are_slowed_no_further_than_it_helps() {
+  World world = bootstrapped();
+  world.on_job = [&](const auto& job, auto&) {
+    if (std::holds_alternative<WaitForPositionJob>(job.job)) world.elapse(Duration{50'000});
+  };
+  expect_done(world, world.ask("node1", "node2"));
+  EXPECT_THAT(world.paces("node1"), ElementsAre(Duration{500}, Duration{1'000}, Duration{2'000},
+                                                Duration{4'000}, Duration{5'000}, Duration{0}));
+  world.on_job = [](const auto&, auto&) {};
+  return world;
+}
+
+World writes_are_free_again_when_the_candidate_stays_too_far() {
+  World world = bootstrapped();
+  world.on_job = [&](const auto& job, auto&) {
+    if (std::holds_alternative<WaitForPositionJob>(job.job)) world.elapse(Duration{200'000});
+  };
+  expect_refused(world, world.ask("node1", "node2"), ErrorCode::kCandidateLags);
+  EXPECT_THAT(world.paces("node1"), ElementsAre(Duration{500}, Duration{1'000}, Duration{2'000},
+                                                Duration{4'000}, Duration{5'000}, Duration{0}));
+  world.on_job = [](const auto&, auto&) {};
+  return world;
+}
+
 World a_candidate_that_lags_is_refused() {
   World world = bootstrapped();
   world.hold<WaitForPositionJob>("node2");
@@ -925,6 +964,9 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(a_failed_check_refuses),
     SCENARIO(a_lost_proxy_refuses_until_its_lease_runs_out),
     SCENARIO(traffic_is_stopped_only_when_the_candidate_is_close),
+    SCENARIO(writes_are_slowed_until_the_candidate_is_close),
+    SCENARIO(writes_are_slowed_no_further_than_it_helps),
+    SCENARIO(writes_are_free_again_when_the_candidate_stays_too_far),
     SCENARIO(a_candidate_that_lags_is_refused),
     SCENARIO(every_proxy_holds_before_the_fence_and_opens_before_the_end),
     SCENARIO(a_proxy_that_does_not_open_is_an_exception_not_a_failure),

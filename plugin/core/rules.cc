@@ -8,6 +8,11 @@ namespace {
 
 // A director in these has changed nothing yet that outlives it.
 constexpr States kHarmless{State::kCheck, State::kApproach};
+// A candidate that applied a probe within this time is as close as need be: it is what a commit's
+// way there takes on a busy machine.
+constexpr Duration kCloseLag{4'000};
+// So far apart are transactions when writes are first slowed; each time twice as far.
+constexpr Duration kFirstPace{500};
 // A director in these may have stopped traffic, but has not granted the role.
 constexpr States kUndoable{State::kIntent, State::kPause,    State::kDrain,
                            State::kFence,  State::kHandover, State::kCatchUp};
@@ -67,9 +72,13 @@ struct Rules {
     }
     return false;
   }
-  static bool probe_quick(const Node& n) {
-    return n.probe_reply_->reached &&
-           n.now_ - n.operation_->probe_sent <= n.config_.approach_max_lag;
+  static Duration lag(const Node& n) { return n.now_ - n.operation_->probe_sent; }
+  // And slowing writes further would not bring it closer.
+  static bool is_close(const Node& n) {
+    if (!n.probe_reply_->reached || lag(n) > n.config_.approach_max_lag) return false;
+    const auto& operation = *n.operation_;
+    return lag(n) <= kCloseLag ||
+           (operation.pace >= n.config_.approach_max_pace && lag(n) >= operation.lag);
   }
   static bool all_hold(const Node& n) { return n.proxies_not(true).empty(); }
   static bool all_back(const Node& n) {
@@ -284,6 +293,13 @@ struct Rules {
     operation.probe_sent = n.now_;
     n.send(operation.report->to, Probe{operation.report->id, ++operation.probe, n.job_->text,
                                        n.config_.approach_timeout});
+  }
+  static void slow_down(Node& n) {
+    auto& operation = *n.operation_;
+    operation.lag = lag(n);
+    operation.pace =
+        std::min(std::max(2 * operation.pace, kFirstPace), n.config_.approach_max_pace);
+    read_position(n);
   }
   static void read_position(Node& n) { n.run(ReadPositionJob{}); }
   static void persist_intent(Node& n) {
@@ -626,10 +642,10 @@ const Rule kRules[] = {
   "wait for long transactions to end", Rules::begin_approach, S::kApproach, kMoves, "all checks passed"},
 {208, States(S::kApproach), E::kJobDone, "the position was read", Rules::read_its_position,
   "probe the candidate with it", Rules::send_probe, S::kApproach, kStays, "measuring the candidate's lag"},
-{209, States(S::kApproach), E::kProbeReply, "the candidate is close", Rules::probe_quick,
+{209, States(S::kApproach), E::kProbeReply, "the candidate is close", Rules::is_close,
   "persist the intent", Rules::persist_intent, S::kIntent, kMoves, "the candidate's lag is small"},
 {210, States(S::kApproach), E::kProbeReply, "", nullptr,
-  "read the position again", Rules::read_position, S::kApproach, kStays, "the candidate lags: measure again"},
+  "slow writes down, read the position again", Rules::slow_down, S::kApproach, kStays, "the candidate lags: let it come closer"},
 {211, States(S::kIntent), E::kJobDone, "", nullptr,
   "tell every proxy to hold", Rules::pause, S::kPause, kMoves, "the intent is durable: a restarted director will undo"},
 {212, States(S::kPause), E::kAlways, "every proxy holds", Rules::all_hold,

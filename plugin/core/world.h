@@ -98,6 +98,9 @@ class World {
     }
   }
 
+  // Time that nobody notices before the next input.
+  void elapse(Duration time) { now_ = now_ + time; }
+
   void connect_proxy(const std::string& proxy, const NodeName& node) {
     give(node, ProxyConnected{proxy, "10.0.0.9"});
     run();
@@ -146,6 +149,8 @@ class World {
     }
     return names;
   }
+  // What the node's gate was told, in order.
+  [[nodiscard]] const std::vector<Duration>& paces(const NodeName& name) { return paces_[name]; }
   [[nodiscard]] const std::set<int>& fired() const { return fired_; }
   [[nodiscard]] const Durable& disk(const NodeName& name) { return disks_[name]; }
   Config& config_of(const NodeName& name) { return configs_[name]; }
@@ -179,6 +184,8 @@ class World {
       }
     } else if (auto* run_job = std::get_if<RunJob>(&action)) {
       jobs_.push_back({name, run_job->id, std::move(run_job->job)});
+    } else if (const auto* pace = std::get_if<Pace>(&action)) {
+      paces_[name].push_back(pace->distance);
     } else if (auto* cancel = std::get_if<CancelJob>(&action)) {
       std::erase_if(jobs_,
                     [&](const auto& job) { return job.node == name && job.id == cancel->id; });
@@ -231,6 +238,7 @@ class World {
   std::pair<NodeName, size_t> lose_;
   std::map<SwitchoverId, std::shared_ptr<const SwitchoverReport>> answers_;
   std::map<NodeName, NodeState> told_;
+  std::map<NodeName, std::vector<Duration>> paces_;
   std::set<int> fired_;
   uint64_t last_id_ = 0;
   Time now_{};

@@ -1,31 +1,62 @@
 #include "plugin/server/gate.h"
 
+#include <algorithm>
+#include <optional>
+
 namespace active_master {
 namespace {
 
+using std::chrono::steady_clock;
+
 // A held session looks this often whether it was killed, a drain whether it should give up.
 constexpr std::chrono::milliseconds kGlance{20};
+// However many wait for their turns, nobody waits for longer.
+constexpr std::chrono::milliseconds kLongestTurn{100};
 
 }  // namespace
 
 Gate::Entry Gate::wait(bool in_transaction, const std::function<bool()>& is_killed) {
-  using std::chrono::steady_clock;
   const auto since = steady_clock::now();
-  const auto is_too_long = [&] { return steady_clock::now() - since >= hold_limit_.load(); };
-  while (true) {
-    std::unique_lock lock(mutex_);
-    inside_.fetch_sub(1);
-    changed_.notify_all();
-    ++held_;
-    while (holds(in_transaction) && !is_killed() && !is_too_long())
+  std::optional<steady_clock::time_point> turn;
+  // The mode changes under this mutex only, so whoever is counted under it is seen by the drain.
+  std::unique_lock lock(mutex_);
+  inside_.fetch_sub(1);
+  changed_.notify_all();
+  ++held_;
+  std::optional<Entry> entry;
+  while (!entry) {
+    const auto now = steady_clock::now();
+    if (is_killed()) {
+      entry = Entry::kKilled;
+    } else if (!holds(in_transaction) || (turn && now >= *turn && mode_ == Mode::kPaced)) {
+      entry = Entry::kInside;
+    } else if (mode_ == Mode::kPaced) {
+      if (!turn) turn = take_turn();
+      changed_.wait_until(lock, std::min(*turn, now + kGlance));
+    } else if (now - since >= hold_limit_.load()) {
+      entry = Entry::kTooLong;
+    } else {
       changed_.wait_for(lock, kGlance);
-    --held_;
-    if (is_killed()) return Entry::kKilled;
-    if (holds(in_transaction)) return Entry::kTooLong;
-    lock.unlock();
-    inside_.fetch_add(1);
-    if (!holds(in_transaction)) return Entry::kInside;
+    }
   }
+  --held_;
+  if (entry == Entry::kInside) inside_.fetch_add(1);
+  return *entry;
+}
+
+steady_clock::time_point Gate::take_turn() {
+  const auto now = steady_clock::now();
+  const auto turn = std::clamp(next_turn_, now, now + kLongestTurn);
+  next_turn_ = turn + pace_;
+  return turn;
+}
+
+void Gate::set_pace(std::chrono::microseconds distance) {
+  const std::lock_guard lock(mutex_);
+  if (mode_ != Mode::kOpen && mode_ != Mode::kPaced) return;
+  mode_ = distance.count() > 0 ? Mode::kPaced : Mode::kOpen;
+  pace_ = distance;
+  changed_.notify_all();
 }
 
 void Gate::tell_drain() {

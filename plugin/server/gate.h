@@ -24,6 +24,7 @@ class Gate {
  public:
   enum class Mode {
     kOpen,     // everyone passes
+    kPaced,    // who is in a transaction goes on, others begin one by one at a distance
     kHoldNew,  // who is in a transaction goes on, who would begin one waits
     kHoldAll,  // everyone waits
     kFenced,   // everyone passes, for the fence to refuse what writes
@@ -60,6 +61,12 @@ class Gate {
     return mode_ == Mode::kFenced && born != term_;
   }
 
+  // --- the daemon ---
+
+  // From kOpen on, and as long as nothing is held: so long at least from one transaction's begin to
+  // the next one's. 0: kOpen again.
+  void set_pace(std::chrono::microseconds distance);
+
   // --- the worker that drains and fences ---
 
   // Nobody is inside. Only while no session is told of statements.
@@ -81,8 +88,10 @@ class Gate {
  private:
   [[nodiscard]] bool holds(bool in_transaction) const {
     const Mode mode = mode_.load();
-    return mode == Mode::kHoldAll || (mode == Mode::kHoldNew && !in_transaction);
+    return mode == Mode::kHoldAll ||
+           ((mode == Mode::kHoldNew || mode == Mode::kPaced) && !in_transaction);
   }
+  [[nodiscard]] std::chrono::steady_clock::time_point take_turn();
   // For a session that was counted, and is again when it is let in.
   [[nodiscard]] Entry wait(bool in_transaction, const std::function<bool()>& is_killed);
   void tell_drain();
@@ -92,7 +101,9 @@ class Gate {
   std::atomic<int> held_{0};
   std::atomic<uint64_t> term_{0};
   std::atomic<std::chrono::milliseconds> hold_limit_{std::chrono::minutes(1)};
-  std::mutex mutex_;  // only while the gate holds
+  std::mutex mutex_;  // only while the gate holds or paces
+  std::chrono::microseconds pace_{0};
+  std::chrono::steady_clock::time_point next_turn_;
   std::condition_variable changed_;
 };
 

@@ -103,6 +103,48 @@ TEST(Gate, WaitsUntilEmptyOrUntilToldToGiveUp) {
   leaves.join();
 }
 
+TEST(Gate, LetsTransactionsBeginAtADistanceAndGoOnAtWill) {
+  using std::chrono::steady_clock;
+  Gate gate;
+  constexpr std::chrono::milliseconds kDistance{5};
+  gate.set_pace(kDistance);
+  const auto start = steady_clock::now();
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(gate.enter(false, alive), Entry::kInside);
+  EXPECT_GE(steady_clock::now() - start, 3 * kDistance) << "the first at once";
+  EXPECT_EQ(gate.inside(), 4);
+  gate.set_pace(std::chrono::hours(1));
+  EXPECT_EQ(gate.enter(true, alive), Entry::kInside);
+}
+
+TEST(Gate, PaceLetsGoOfAllWhoWaitWhenItEndsOrTheyAreKilled) {
+  Gate gate;
+  gate.set_pace(std::chrono::milliseconds(90));  // less than what anybody waits at most
+  EXPECT_EQ(gate.enter(false, alive), Entry::kInside);
+  std::atomic<bool> killed = false;
+  std::thread first(
+      [&] { EXPECT_EQ(gate.enter(false, [&] { return killed.load(); }), Entry::kKilled); });
+  wait_until([&] { return gate.held() == 1; });
+  killed = true;
+  first.join();
+  gate.set_pace(std::chrono::hours(1));
+  std::thread second([&] { EXPECT_EQ(gate.enter(false, alive), Entry::kInside); });
+  gate.set_pace(std::chrono::microseconds(0));
+  second.join();
+  EXPECT_EQ(gate.mode(), Gate::Mode::kOpen);
+  EXPECT_EQ(gate.inside(), 2);
+}
+
+TEST(Gate, PaceIsNothingWhileItIsHeldOrFenced) {
+  Gate gate;
+  for (const auto mode : {Gate::Mode::kHoldNew, Gate::Mode::kHoldAll, Gate::Mode::kFenced}) {
+    gate.set_mode(mode);
+    gate.set_pace(std::chrono::microseconds(1));
+    EXPECT_EQ(gate.mode(), mode);
+    gate.set_pace(std::chrono::microseconds(0));
+    EXPECT_EQ(gate.mode(), mode) << "the end of a pace opens nothing";
+  }
+}
+
 // The promise that the drain rests on: after kHoldAll and an empty gate nobody is inside until it
 // opens.
 TEST(Gate, NobodyIsInsideBetweenTheDrainAndTheOpening) {
@@ -127,6 +169,7 @@ TEST(Gate, NobodyIsInsideBetweenTheDrainAndTheOpening) {
     EXPECT_TRUE(gate.wait_until_empty(never));
     for (int look = 0; look < 20; ++look) EXPECT_EQ(working, 0);
     gate.set_mode(Gate::Mode::kOpen);
+    if (round % 2 == 0) gate.set_pace(std::chrono::microseconds(10));
   }
   stop = true;
   for (auto& session : sessions) session.join();

@@ -418,6 +418,10 @@ void JobRunner::explain_fence(std::string why) {
   server_fence().set_text(std::move(why));
 }
 
+void JobRunner::pace_writes(Duration distance) {
+  server_gate().set_pace(distance);
+}
+
 void JobRunner::cancel(JobId id) {
   for (const auto& lane : lanes_) lane->cancel(id);
 }

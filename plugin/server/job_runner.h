@@ -28,6 +28,8 @@ class JobRunner {
   void read_status();
   // What a client is told that would write while the fence is closed.
   void explain_fence(std::string why);
+  // So far apart at least clients may begin to write; 0: at will.
+  void pace_writes(Duration distance);
 
  private:
   class Lane;

@@ -44,6 +44,7 @@ unsigned int port;
 unsigned int switchover_timeout;
 unsigned int approach_timeout;
 unsigned int approach_max_lag;
+unsigned int approach_max_pace;
 unsigned int pause_timeout;
 unsigned int catch_up_timeout;
 unsigned int resume_timeout;
@@ -419,6 +420,11 @@ MYSQL_SYSVAR_UINT(approach_max_lag, approach_max_lag, kNumber,
                   "Traffic is stopped only when the candidate has applied a probe within this "
                   "time, in milliseconds.",
                   check_number, update_number, 100, 1, 60000, 0);
+MYSQL_SYSVAR_UINT(
+    approach_max_pace, approach_max_pace, kNumber,
+    "While the candidate lags, a switchover slows writes down until it is close: so far apart at "
+    "most may it keep transactions, in microseconds. 0: it never slows writes.",
+    check_number, update_number, 5000, 0, 1000000, 0);
 MYSQL_SYSVAR_UINT(pause_timeout, pause_timeout, kNumber,
                   "Within this time all proxies must hold and running transactions must have "
                   "ended, in milliseconds; "
@@ -701,6 +707,7 @@ st_mysql_sys_var* system_variables[] = {VARIABLE(node_name),
                                         VARIABLE(switchover_timeout),
                                         VARIABLE(approach_timeout),
                                         VARIABLE(approach_max_lag),
+                                        VARIABLE(approach_max_pace),
                                         VARIABLE(pause_timeout),
                                         VARIABLE(catch_up_timeout),
                                         VARIABLE(resume_timeout),
@@ -749,6 +756,7 @@ Settings read_settings() {
   config.switchover_timeout = ms(switchover_timeout);
   config.approach_timeout = ms(approach_timeout);
   config.approach_max_lag = ms(approach_max_lag);
+  config.approach_max_pace = Duration(approach_max_pace);
   config.pause_timeout = ms(pause_timeout);
   config.catch_up_timeout = ms(catch_up_timeout);
   config.resume_timeout = ms(resume_timeout);

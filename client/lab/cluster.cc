@@ -87,6 +87,7 @@ sql::Options Node::root() const {
 }
 
 void Node::start(const Installation& installation) {
+  frozen_ = false;
   process_ = std::make_unique<Process>(Command{
       .name = name_,
       .arguments = {installation.mariadbd, "--defaults-file=" + option_file().string()},
@@ -117,6 +118,7 @@ void Node::kill() {
 
 void Node::freeze() {
   if (process_) process_->signal(SIGSTOP);
+  frozen_ = true;
 }
 
 size_t Node::changes_of_master() const {
@@ -129,6 +131,7 @@ size_t Node::changes_of_master() const {
 
 void Node::thaw() {
   if (process_) process_->signal(SIGCONT);
+  frozen_ = false;
 }
 
 Cluster::Cluster(Installation installation, ClusterOptions options, const Progress& progress)
@@ -185,6 +188,10 @@ void Cluster::make_template(const Progress& progress) {
   fs::create_directory(plugins);
   // A copy: a new build doesn't pull the library away from under a running server.
   fs::copy(installation_.plugin, plugins / "active_master.so");
+  // The server's own, by which leaked locks are seen.
+  if (const fs::path locks = "/usr/lib/mysql/plugin/metadata_lock_info.so"; fs::exists(locks)) {
+    fs::copy(locks, plugins / locks.filename());
+  }
   Command command{
       .name = "mariadb-install-db",
       .arguments = {installation_.install_db, "--no-defaults",

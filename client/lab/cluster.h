@@ -73,6 +73,9 @@ class Node {
   // How often CHANGE MASTER was run there, by whomever.
   [[nodiscard]] size_t changes_of_master() const;
   [[nodiscard]] bool running() { return process_ && process_->running(); }
+  // Runs, and isn't frozen.
+  [[nodiscard]] bool answers() { return running() && !frozen_; }
+  [[nodiscard]] pid_t pid() const { return process_ ? process_->pid() : -1; }
 
  private:
   int number_;
@@ -81,6 +84,7 @@ class Node {
   Port sql_port_;
   Port plugin_port_;
   std::unique_ptr<Process> process_;
+  bool frozen_ = false;
 };
 
 // One phase of a switchover, as CALL set_active_master() reports it.

@@ -3,8 +3,10 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <iomanip>
 #include <iostream>
 
+#include "client/lab/faults.h"
 #include "client/lab/scenario.h"
 #include "client/lab/wait.h"
 
@@ -117,7 +119,11 @@ int run(int argc, char** argv) {
   add_nodes(*many, line);
 
   auto* faults = app.add_subcommand("faults", "Break things, and see that nothing is lost");
-  faults->add_option("--only", line.faults.only, "Only these scenarios")->delimiter(',');
+  faults
+      ->add_option("--only", line.faults.only,
+                   "Only these scenarios; NAME* for all that begin with NAME")
+      ->delimiter(',');
+  faults->add_flag("--all", line.faults.all, "Every scenario, not only the representative ones");
   faults->add_flag("--list", line.list, "Show the scenarios");
 
   auto* mixed = app.add_subcommand("mixed", "Every kind of proxy in one cluster");
@@ -146,8 +152,9 @@ int run(int argc, char** argv) {
   if (mixed->parsed()) return result(run_mixed(line.lab, line.mixed_switchovers));
   if (faults->parsed()) {
     if (line.list) {
-      for (const auto& [name, description] : fault_scenarios()) {
-        std::cout << name << std::string(28 - name.size(), ' ') << description << '\n';
+      for (const Scenario& scenario : scenarios()) {
+        std::cout << std::left << std::setw(34) << scenario.name << ' ' << std::setw(14)
+                  << scenario.rows << ' ' << scenario.verifies << '\n';
       }
       return 0;
     }

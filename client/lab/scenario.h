@@ -1,4 +1,4 @@
-// What the lab plays: switchovers back and forth under load, and faults.
+// What the lab plays beside faults: switchovers back and forth under load, proxies of every kind.
 #pragma once
 
 #include <filesystem>
@@ -30,19 +30,6 @@ struct RunOptions {
 
 // True when nothing that must hold was violated.
 [[nodiscard]] bool run_switchovers(const RunOptions& options);
-
-struct FaultOptions {
-  LabOptions lab;
-  std::vector<std::string> only = {};  // names; empty: all
-};
-
-struct FaultScenario {
-  std::string name;
-  std::string description;
-};
-
-[[nodiscard]] std::vector<FaultScenario> fault_scenarios();
-[[nodiscard]] bool run_faults(const FaultOptions& options);
 
 // Every kind of proxy in one cluster of two nodes. True when nothing that must hold was violated.
 [[nodiscard]] bool run_mixed(const LabOptions& options, int switchovers);

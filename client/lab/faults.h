@@ -1,0 +1,47 @@
+// Fault scenarios: what each one verifies, and its script. One file for each theme.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "client/lab/scenario.h"
+
+namespace active_master::lab {
+
+class Play;
+
+// The cluster that a scenario is played in; those of the same kind share one.
+enum class Setting {
+  kPair,  // two nodes in a ring
+  kStar,  // three nodes, whose standbys replicate from the active master only
+};
+
+struct Scenario {
+  std::string name;
+  std::string rows;      // of the table in docs/testing.md: "S16, S21"
+  std::string verifies;  // in a sentence
+  std::function<void(Play&)> play;
+  Setting setting = Setting::kPair;
+  bool is_representative = true;    // else only played with --all
+  bool clients_may_see_it = false;  // a server dies under them
+};
+
+[[nodiscard]] std::vector<Scenario> refusals();
+[[nodiscard]] std::vector<Scenario> process_faults();
+[[nodiscard]] std::vector<Scenario> strangers_at_the_door();
+[[nodiscard]] std::vector<Scenario> following();
+
+// All of them, those of the same setting together.
+[[nodiscard]] const std::vector<Scenario>& scenarios();
+
+struct FaultOptions {
+  LabOptions lab;
+  std::vector<std::string> only = {};  // names; a trailing * stands for any ending
+  bool all = false;                    // not only the representative ones
+};
+
+// Prints a line for each, and a summary. True when all passed.
+[[nodiscard]] bool run_faults(const FaultOptions& options);
+
+}  // namespace active_master::lab

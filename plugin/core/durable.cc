@@ -24,11 +24,12 @@ bool to_number(const std::string& text, T& number) {
 
 }  // namespace
 
-std::string serialize(const Durable& durable) {
+std::string serialize(const Durable& durable, uint64_t serial) {
   std::string text(kHeader);
   const auto put = [&](const char* key, const std::string& value) {
     text.append(key).append("=").append(value).append("\n");
   };
+  put("serial", std::to_string(serial));
   put("cluster", durable.identity.cluster);
   put("node", durable.identity.node);
   put("server_id", std::to_string(durable.identity.server_id));
@@ -51,7 +52,7 @@ std::string serialize(const Durable& durable) {
   return text.append(kChecksum).append(std::to_string(sum)).append("\n");
 }
 
-std::optional<Durable> parse_durable(std::string_view text, std::string& error) {
+std::optional<Stored> parse_durable(std::string_view text, std::string& error) {
   if (!text.starts_with(kHeader)) {
     error = "it does not begin with '" + std::string(kHeader.substr(0, kHeader.size() - 1)) + "'";
     return std::nullopt;
@@ -75,14 +76,16 @@ std::optional<Durable> parse_durable(std::string_view text, std::string& error) 
     if (equals == std::string_view::npos) continue;
     values.emplace(line.substr(0, equals), line.substr(equals + 1));
   }
-  Durable durable;
+  Stored stored;
+  Durable& durable = stored.durable;
   durable.identity = {values["cluster"], values["node"], 0};
   durable.role = values["role"] == to_string(Role::kActive)    ? Role::kActive
                  : values["role"] == to_string(Role::kStandby) ? Role::kStandby
                                                                : Role::kNew;
   durable.active_node = values["active_node"];
   durable.active_address = values["active_address"];
-  bool numbers_ok = to_number(values["server_id"], durable.identity.server_id) &&
+  bool numbers_ok = to_number(values["serial"], stored.serial) &&
+                    to_number(values["server_id"], durable.identity.server_id) &&
                     to_number(values["epoch"], durable.epoch.value);
   if (values.contains("intent_id")) {
     auto& intent = durable.intent.emplace();
@@ -101,7 +104,7 @@ std::optional<Durable> parse_durable(std::string_view text, std::string& error) 
     error = "a number in it is malformed";
     return std::nullopt;
   }
-  return durable;
+  return stored;
 }
 
 }  // namespace active_master

@@ -52,11 +52,15 @@ struct Durable {
   bool operator==(const Durable&) const = default;
 };
 
-// Lines of key=value closed by a checksum line, so that a torn file is recognised and a person can
-// read a whole one.
-[[nodiscard]] std::string serialize(const Durable& durable);
+// Lines of key=value closed by a checksum line, so that a torn text is recognised and a person can
+// read a whole one. Of two texts the one with the higher serial number is the later one.
+[[nodiscard]] std::string serialize(const Durable& durable, uint64_t serial);
 
+struct Stored {
+  Durable durable;
+  uint64_t serial = 0;
+};
 // On failure `error` says what is wrong with the text.
-[[nodiscard]] std::optional<Durable> parse_durable(std::string_view text, std::string& error);
+[[nodiscard]] std::optional<Stored> parse_durable(std::string_view text, std::string& error);
 
 }  // namespace active_master

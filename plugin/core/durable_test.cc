@@ -21,12 +21,17 @@ Durable full() {
 
 TEST(Durable, IsReadAsWritten) {
   std::string error;
-  EXPECT_EQ(parse_durable(serialize(full()), error), full()) << error;
-  EXPECT_EQ(parse_durable(serialize(Durable{}), error), Durable{}) << error;
+  const auto stored = parse_durable(serialize(full(), 7), error);
+  ASSERT_TRUE(stored) << error;
+  EXPECT_EQ(stored->durable, full());
+  EXPECT_EQ(stored->serial, 7U);
+  const auto none = parse_durable(serialize(Durable{}, 0), error);
+  ASSERT_TRUE(none) << error;
+  EXPECT_EQ(none->durable, Durable{});
 }
 
 TEST(Durable, ATornOrChangedTextIsRecognised) {  // S46
-  const std::string text = serialize(full());
+  const std::string text = serialize(full(), 7);
   for (size_t size = 0; size < text.size(); ++size) {
     std::string error;
     EXPECT_FALSE(parse_durable(text.substr(0, size), error)) << size;

@@ -28,10 +28,14 @@ std::string name_of(const Row& event) {
          identifier(event.at("EVENT_NAME").value_or(""));
 }
 
+// Not from information_schema.EVENTS, which parses each event and takes a third of the time that
+// writes pause for the handover row.
 std::vector<Row> events(Session& session, const std::string& status) {
   return session.query(
-      "SELECT EVENT_SCHEMA, EVENT_NAME, DEFINER, CHARACTER_SET_CLIENT, COLLATION_CONNECTION"
-      " FROM information_schema.EVENTS WHERE STATUS = '" +
+      "SELECT db AS EVENT_SCHEMA, name AS EVENT_NAME, definer AS DEFINER,"
+      " character_set_client AS CHARACTER_SET_CLIENT,"
+      " collation_connection AS COLLATION_CONNECTION"
+      " FROM mysql.event WHERE status = '" +
       status + "'");
 }
 

@@ -6,6 +6,7 @@
 #include <iomanip>
 #include <iostream>
 
+#include "client/lab/bench.h"
 #include "client/lab/faults.h"
 #include "client/lab/scenario.h"
 #include "client/lab/wait.h"
@@ -27,6 +28,7 @@ struct CommandLine {
   LabOptions lab;
   FaultOptions faults;
   RunOptions run;
+  BenchOptions bench;
   bool list = false;
   bool with_gate = false;
   int writers = 8;
@@ -118,6 +120,19 @@ int run(int argc, char** argv) {
                    "Save what the clients saw and what the tables hold");
   add_nodes(*many, line);
 
+  auto* bench = app.add_subcommand(
+      "bench", "How long writes pause, by load, and what the same takes by a script");
+  bench->add_option("--switchovers", line.bench.switchovers, "Of each load")
+      ->check(CLI::Range(1, 100000));
+  bench
+      ->add_option("--classic", line.bench.classic_switchovers,
+                   "As many by a script, without the plugin")
+      ->check(CLI::Range(0, 100000));
+  bench->add_option("--only", line.bench.only, "Only these loads")
+      ->check(CLI::IsMember(bench_loads()))
+      ->delimiter(',');
+  bench->add_option("--out", line.bench.out, "Folder for bench.json, bench.md and bench.svg");
+
   auto* faults = app.add_subcommand("faults", "Break things, and see that nothing is lost");
   faults
       ->add_option("--only", line.faults.only,
@@ -148,6 +163,10 @@ int run(int argc, char** argv) {
   if (up->parsed()) {
     keep_up(line.lab);
     return 0;
+  }
+  if (bench->parsed()) {
+    line.bench.lab = line.lab;
+    return result(run_bench(line.bench));
   }
   if (mixed->parsed()) return result(run_mixed(line.lab, line.mixed_switchovers));
   if (faults->parsed()) {

@@ -27,6 +27,7 @@ struct WorkloadOptions {
   Via via = Via::kHaproxy;
   int writers = 8;
   std::chrono::microseconds think{0};   // between two writes of a client; 0: as fast as it goes
+  std::chrono::microseconds every{0};   // a client's writes begin so often; 0: not by the clock
   uint32_t first_client = 1;            // the clients' numbers; unique over all workloads of a run
   client::TrafficGate* gate = nullptr;  // kGate: one that somebody else opens and closes
   uint16_t port = 0;                    // kHaproxy: of another proxy than the cluster's own

@@ -48,10 +48,12 @@ Node::Node(Config config, const Durable& durable, std::span<const Rule> table)
   find_rules_here();
 }
 
-std::vector<Action> Node::handle(const Input& input, Time now, WallTime wall) {
+std::span<Action> Node::handle(const Input& input, Time now, WallTime wall) {
   now_ = now;
   wall_ = wall;
   actions_.clear();
+  // Before everything else, so that whoever gets an answer finds in the tables what it tells of.
+  actions_.emplace_back(PublishView{});
   fired_.clear();
   if (state_ == State::kStopped) return {};
   const Event event = std::visit([this](const auto& i) { return absorb(i); }, input);
@@ -71,13 +73,8 @@ std::vector<Action> Node::handle(const Input& input, Time now, WallTime wall) {
     heartbeat_at_ = now_ + config_.heartbeat_interval;
     dirty_ = false;
   }
-  if (view_changed_) {
-    // Before everything else, so that whoever gets an answer finds in the tables what it tells of.
-    actions_.insert(actions_.begin(), PublishView{});
-    view_changed_ = false;
-  }
   job_ = nullptr;
-  return std::move(actions_);
+  return std::span(actions_).subspan(std::exchange(view_changed_, false) ? 0 : 1);
 }
 
 // Writes are slowed in APPROACH only: from PAUSE on those that have come in shall end.
@@ -93,7 +90,7 @@ Time Node::next_wakeup() const {
   if (operation_ && kTimed.contains(state_) && state_ != State::kResume && !operation_->failure)
     next = std::min(next, operation_->deadline);
   for (const auto& [id, request] : requests_) next = std::min(next, request.deadline);
-  if (is_confirmed()) next = std::min(next, following_.due);  // else a message begins it
+  if (following_.due < next && is_confirmed()) next = following_.due;  // else a message begins it
   return next;
 }
 

@@ -333,8 +333,8 @@ class Node {
   // There is one table of rules; only who tests the tests hands in another.
   Node(Config config, const Durable& durable, std::span<const Rule> table = rules());
 
-  // The actions are to be carried out in their order.
-  [[nodiscard]] std::vector<Action> handle(const Input& input, Time now, WallTime wall);
+  // The actions are to be carried out in their order, before the next input.
+  [[nodiscard]] std::span<Action> handle(const Input& input, Time now, WallTime wall);
 
   // When handle(Tick) has something to do at the latest.
   [[nodiscard]] Time next_wakeup() const;

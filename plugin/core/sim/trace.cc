@@ -10,7 +10,16 @@ std::string number(uint64_t value) {
 }
 
 std::string say(const NodeState& m) {
-  return describe(m);
+  std::string text = std::string("NodeState ") + to_string(m.role) + " " + number(m.epoch.value);
+  if (m.activation)
+    text += " activation " + number(m.activation->epoch.value) + "@" + m.activation->node;
+  text += std::string(" ") + to_string(m.replication);
+  if (m.pause) text += " pause " + number(m.pause->epoch.value);
+  return text;
+}
+std::string say(const ProxyState& m) {
+  return m.proxy + (m.holding ? " holds for " + number(m.switchover.value) : " does not hold") +
+         ", opened " + number(m.epoch.value);
 }
 std::string say(const SwitchRequest& m) {
   return "SwitchRequest " + number(m.id.value) + " target " + m.target +
@@ -50,7 +59,7 @@ std::string say(const Decline& m) {
 std::string say(const ProxyNews& m) {
   std::string text = "ProxyNews";
   for (const auto& entry : m.proxies)
-    text += " [" + describe(entry.state) + (entry.lost ? ", lost]" : "]");
+    text += " [" + say(entry.state) + (entry.lost ? ", lost]" : "]");
   return text;
 }
 std::string say(const SwitchoverReport& m) {
@@ -59,22 +68,10 @@ std::string say(const SwitchoverReport& m) {
 
 }  // namespace
 
-std::string describe(const NodeMessage& message) {
-  return std::visit([](const auto& m) { return say(m); }, message);
-}
-
-std::string describe(const NodeState& m) {
-  std::string text = std::string("NodeState ") + to_string(m.role) + " " + number(m.epoch.value);
-  if (m.activation)
-    text += " activation " + number(m.activation->epoch.value) + "@" + m.activation->node;
-  text += std::string(" ") + to_string(m.replication);
-  if (m.pause) text += " pause " + number(m.pause->epoch.value);
-  return text;
-}
-
-std::string describe(const ProxyState& m) {
-  return m.proxy + (m.holding ? " holds for " + number(m.switchover.value) : " does not hold") +
-         ", opened " + number(m.epoch.value);
+std::string describe(const Input& input) {
+  if (const auto* proxy = std::get_if<ProxyState>(&input)) return say(*proxy);
+  const auto& [from, message] = std::get<FromNode>(input);
+  return from + " " + std::visit([](const auto& m) { return say(m); }, message);
 }
 
 const char* name_of(const Job& job) {

@@ -7,9 +7,7 @@
 
 namespace active_master::sim {
 
-[[nodiscard]] std::string describe(const NodeMessage& message);
-[[nodiscard]] std::string describe(const NodeState& state);
-[[nodiscard]] std::string describe(const ProxyState& state);
+[[nodiscard]] std::string describe(const Input& message);  // of a node or a proxy
 [[nodiscard]] const char* name_of(const Job& job);
 
 }  // namespace active_master::sim

@@ -247,7 +247,7 @@ void World::give(uint8_t number, const Input& input) {
   auto& n = nodes_[number];
   if (!n.node) return;
   const State before = n.node->state();
-  auto actions = n.node->handle(input, now_, wall());
+  const auto actions = n.node->handle(input, now_, wall());
   n.wakeup = n.node->next_wakeup();
   for (const int rule : n.node->fired()) {
     fired_[static_cast<size_t>(rule)] = true;
@@ -256,23 +256,26 @@ void World::give(uint8_t number, const Input& input) {
   }
   if (n.node->state() != before) invariants_.entered(number, n.node->state());
   invariants_.check_node(number);
-  carry_out(number, std::move(actions));
+  carry_out(number, actions);
   if (n.node && n.node->stopped() && n.stopping) unload_plugin(number);
 }
 
-void World::carry_out(uint8_t number, std::vector<Action> actions) {
+void World::carry_out(uint8_t number, std::span<Action> actions) {
+  const auto write = [&](NodeMessage message) {
+    return std::make_shared<Letter>(FromNode{nodes_[number].name, std::move(message)});
+  };
   for (auto& action : actions) {
     if (auto* send = std::get_if<SendToNode>(&action)) {
       if (mutant_ && mutant_->drops_proxy_news && std::holds_alternative<ProxyNews>(send->message))
         continue;
       if (const auto to = node_number(send->node); to && link_[number][*to])
-        post(number, *to, std::move(send->message));
+        post(number, *to, write(std::move(send->message)));
     } else if (auto* to_proxy = std::get_if<SendToProxy>(&action)) {
       const auto p = static_cast<uint8_t>(to_proxy->proxy.back() - '1');
-      auto state = std::make_shared<Broadcast>(nodes_[number].name, std::move(to_proxy->state));
-      if (link_[proxy_party(p)][number]) post(number, proxy_party(p), std::move(state));
+      if (link_[proxy_party(p)][number])
+        post(number, proxy_party(p), write(std::move(to_proxy->state)));
     } else if (auto* all = std::get_if<SendToAll>(&action)) {
-      auto state = std::make_shared<Broadcast>(nodes_[number].name, std::move(all->state));
+      const Mail state = write(std::move(all->state));
       for (uint8_t p = 0; p < proxies_.size(); ++p) {
         if (link_[proxy_party(p)][number]) post(number, proxy_party(p), state);
       }
@@ -437,25 +440,16 @@ void World::post(uint8_t from, uint8_t to, Mail mail) {
 
 void World::deliver(const Event& event) {
   const auto slot = static_cast<uint32_t>(event.value);
-  Mail mail = std::move(mails_[slot]);
-  mails_[slot] = {};
+  const Mail mail = std::move(mails_[slot]);
   free_mails_.push_back(slot);
   const uint8_t from = event.a, to = event.b;
   if (to >= nodes_.size()) {
-    deliver_to_proxy(static_cast<uint8_t>(to - nodes_.size()), from, mail);
+    deliver_to_proxy(static_cast<uint8_t>(to - nodes_.size()), from, *mail);
     return;
   }
   if (!nodes_[to].node) return;
-  if (auto* state = std::get_if<std::shared_ptr<Broadcast>>(&mail)) {
-    if (trace_) note(nodes_[to].name, " <- ", nodes_[from].name, " ", describe((*state)->state()));
-    give(to, (*state)->input);
-  } else if (auto* message = std::get_if<NodeMessage>(&mail)) {
-    if (trace_) note(nodes_[to].name, " <- ", nodes_[from].name, " ", describe(*message));
-    give(to, FromNode{nodes_[from].name, std::move(*message)});
-  } else if (auto* state_of_proxy = std::get_if<ProxyState>(&mail)) {
-    if (trace_) note(nodes_[to].name, " <- ", describe(*state_of_proxy));
-    give(to, *state_of_proxy);
-  }
+  if (trace_) note(nodes_[to].name, " <- ", describe(mail->input));
+  give(to, mail->input);
 }
 
 void World::write_note(const std::string& text) {

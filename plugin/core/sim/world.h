@@ -139,24 +139,19 @@ class World {
       return x.at != y.at ? x.at > y.at : x.order > y.order;
     }
   };
-  struct Broadcast {
-    explicit Broadcast(const NodeName& from, NodeState state)
-        : input(FromNode{from, std::move(state)}) {}
-    [[nodiscard]] const NodeState& state() const {
-      return std::get<NodeState>(std::get<FromNode>(input).message);
-    }
-
-    Input input;  // for the nodes
-    std::optional<protocol::Frame> wire;
+  // Written once, however many get it.
+  struct Letter {
+    Input input;                          // for nodes
+    std::optional<protocol::Frame> wire;  // for proxies, made when the first one reads it
   };
-  using Mail = std::variant<std::monostate, NodeMessage, std::shared_ptr<Broadcast>, ProxyState>;
+  using Mail = std::shared_ptr<Letter>;
 
   // --- world.cc: parties, time, network ---
   void build();
   bool step();
   void dispatch(const Event& event);
   void give(uint8_t node, const Input& input);
-  void carry_out(uint8_t node, std::vector<Action> actions);
+  void carry_out(uint8_t node, std::span<Action> actions);
   void push(Duration after, Kind kind, uint8_t a, uint8_t b, uint32_t incarnation,
             uint64_t value = 0);
   void post(uint8_t from, uint8_t to, Mail mail);
@@ -173,7 +168,7 @@ class World {
   void restart_proxy(uint8_t proxy);
   void crash_proxy(uint8_t proxy);
   void proxy_up(uint8_t proxy, uint8_t node);
-  void deliver_to_proxy(uint8_t proxy, uint8_t from, Mail& mail);
+  void deliver_to_proxy(uint8_t proxy, uint8_t from, Letter& letter);
   void tick_proxy(uint8_t proxy);
   void settle(uint8_t proxy);
   void announce(uint8_t proxy);

@@ -58,13 +58,13 @@ void World::proxy_up(uint8_t number, uint8_t node) {
   announce(number);
 }
 
-void World::deliver_to_proxy(uint8_t number, uint8_t from, Mail& mail) {
+void World::deliver_to_proxy(uint8_t number, uint8_t from, Letter& letter) {
   auto& proxy = proxies_[number];
   if (!proxy.subscription || !link_[proxy_party(number)][from]) return;
-  auto& broadcast = *std::get<std::shared_ptr<Broadcast>>(mail);
-  if (!broadcast.wire) broadcast.wire = to_wire(broadcast.state());
-  if (trace_) note(proxy.name, " <- ", nodes_[from].name, " ", describe(broadcast.state()));
-  if (!proxy.subscription->heard(broadcast.wire->node_state(), to_clock(now_)))
+  if (!letter.wire)
+    letter.wire = to_wire(std::get<NodeState>(std::get<FromNode>(letter.input).message));
+  if (trace_) note(proxy.name, " <- ", describe(letter.input));
+  if (!proxy.subscription->heard(letter.wire->node_state(), to_clock(now_)))
     invariants_.violated(proxy.name + " refuses what " + nodes_[from].name + " says");
   settle(number);
 }
@@ -111,9 +111,9 @@ void World::settle(uint8_t number) {
 void World::announce(uint8_t number) {
   protocol::Frame frame;
   *frame.mutable_proxy_state() = proxies_[number].subscription->announcement();
-  const auto state = proxy_state_from_wire(frame);
+  const auto letter = std::make_shared<Letter>(*proxy_state_from_wire(frame));
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
-    if (link_[proxy_party(number)][i]) post(proxy_party(number), i, *state);
+    if (link_[proxy_party(number)][i]) post(proxy_party(number), i, letter);
   }
 }
 

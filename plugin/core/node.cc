@@ -45,6 +45,7 @@ Node::Node(Config config, const Durable& durable, std::span<const Rule> table)
     activation_ = Activation{durable_.epoch, durable_.active_node, durable_.active_address, {}};
   }
   for (const auto& peer : config_.peers) peers_[peer.name].state.node = peer.name;
+  actions_.reserve(16);
   find_rules_here();
 }
 

@@ -336,6 +336,35 @@ World every_proxy_holds_before_the_fence_and_opens_before_the_end() {
   return world;
 }
 
+// More than fit into one message between nodes: each is waited for, and each node knows them all.
+World a_thousand_proxies_hold_and_open() {
+  World world = bootstrapped({"node1", "node2", "node3"});
+  std::vector<std::string> proxies;
+  for (int i = 1; i <= 1000; ++i) {
+    proxies.push_back("p" + std::to_string(i));
+    world.connect_proxy(proxies.back(), "node1");
+  }
+  const auto id = world.ask("node1", "node2");
+  for (const auto& proxy : proxies) {
+    EXPECT_EQ(world.node("node1").state(), State::kPause) << "it does not wait for " << proxy;
+    world.proxy_says(proxy, true, id, {1});
+  }
+  EXPECT_EQ(world.node("node1").state(), State::kResume);
+  for (const auto& proxy : proxies) {
+    EXPECT_FALSE(world.answer(id)) << proxy << " has not opened";
+    world.proxy_says(proxy, false, {}, {2});
+  }
+  expect_done(world, id);
+  for (const auto* node : {"node1", "node2", "node3"}) {
+    const auto view = world.node(node).view();
+    EXPECT_EQ(view->proxies.size(), proxies.size()) << node;
+    EXPECT_TRUE(std::ranges::all_of(view->proxies, [](const auto& p) {
+      return p.connected && p.epoch == Epoch{2};
+    })) << node;
+  }
+  return world;
+}
+
 World a_proxy_that_does_not_open_is_an_exception_not_a_failure() {
   World world = bootstrapped();
   world.connect_proxy("p1", "node1");
@@ -969,6 +998,7 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(writes_are_free_again_when_the_candidate_stays_too_far),
     SCENARIO(a_candidate_that_lags_is_refused),
     SCENARIO(every_proxy_holds_before_the_fence_and_opens_before_the_end),
+    SCENARIO(a_thousand_proxies_hold_and_open),
     SCENARIO(a_proxy_that_does_not_open_is_an_exception_not_a_failure),
     SCENARIO(a_proxy_that_does_not_hold_undoes_the_switchover),
     SCENARIO(a_proxy_that_speaks_only_sql_takes_part),

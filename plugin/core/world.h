@@ -70,8 +70,7 @@ class World {
     if (it == nodes_.end()) return;
     Node& node = *it->second;
     for (auto& action : node.handle(input, now_, wall())) carry_out(name, action);
-    const auto view = node.view();
-    for (const auto& event : view->events) fired_.insert(event->rule);
+    fired_.insert(node.fired().begin(), node.fired().end());
   }
 
   // Delivers what is under way until nothing moves.

@@ -23,6 +23,8 @@ constexpr uint64_t kHeld = 1;  // maxconn
 // A session that is shut down is gone within milliseconds, or needs to be shut down again.
 constexpr int kLooks = 20;
 constexpr milliseconds kLookInterval{5};
+// HAProxy takes lines of up to tune.bufsize, 16 kB.
+constexpr size_t kShutdownsInALine = 100;
 
 std::string trimmed(const std::string& text) {
   const auto last = text.find_last_not_of(" \r\n");
@@ -122,11 +124,16 @@ Haproxy::Server Haproxy::read() const {
           number(value(stat, "slim")).value_or(0)};
 }
 
+// HAProxy 3 answers before the server has it: a task of its own follows. Nothing may be let through
+// before that.
 void Haproxy::set_address(const Address& address) const {
   const std::string answer = command("set server " + path_ + " addr " + address.host + " port " +
                                      std::to_string(address.port));
-  if (read().address != address) {
-    fail("server " + path_ + " didn't take the address " + address.to_string() + ": " + answer);
+  for (int look = 0; read().address != address; ++look) {
+    if (look == kLooks) {
+      fail("server " + path_ + " didn't take the address " + address.to_string() + ": " + answer);
+    }
+    std::this_thread::sleep_for(kLookInterval);
   }
 }
 
@@ -160,7 +167,9 @@ void Haproxy::open(const Address& to) {
     if (server.maxconn != kHeld)
       set_maxconn(kHeld);  // or new sessions would be closed with the old
     set_address(address);
-    if (sessions_at_.size() > 1) {
+    // While our own session has the one slot, no other can be on its way to the new address or try
+    // the parked one, and this is quickest.
+    if (sessions_at_.size() > 1 && occupant_) {
       const std::string answer = command("shutdown sessions server " + path_);
       if (!answer.empty()) fail("the sessions of " + path_ + " can't be closed: " + answer);
     }
@@ -179,9 +188,15 @@ bool Haproxy::close_sessions_elsewhere(const Address& address) const {
   for (int look = 0; look < kLooks; ++look) {
     if (look > 0) std::this_thread::sleep_for(kLookInterval);
     const auto left = parse_sessions_elsewhere(command("show sess all"), options_.backend,
-                                               options_.server, address);
+                                               options_.server, {address, options_.park});
     if (left.empty()) return true;
-    for (const auto& id : left) (void)command("shutdown session " + id);  // it may be gone by now
+    for (size_t i = 0; i < left.size();) {
+      std::string line;
+      for (const size_t end = std::min(i + kShutdownsInALine, left.size()); i < end; ++i) {
+        line += (line.empty() ? "" : "; ") + ("shutdown session " + left[i]);
+      }
+      (void)command(line);  // some may be gone by now
+    }
   }
   return false;
 }

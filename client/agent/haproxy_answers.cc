@@ -94,13 +94,18 @@ std::optional<seconds> parse_queued_for(std::string_view text, const Address& so
 }
 
 std::vector<std::string> parse_sessions_elsewhere(std::string_view text, std::string_view backend,
-                                                  std::string_view server, const Address& address) {
+                                                  std::string_view server,
+                                                  std::initializer_list<Address> here) {
   const auto is_named = [](std::string_view line, std::string_view key, std::string_view name) {
     if (!line.starts_with(key)) return false;
     line.remove_prefix(key.size());
     return line.starts_with(name) && line.substr(name.size()).starts_with(" (");
   };
-  const std::string here = address.host + ":" + std::to_string(address.port);  // no brackets
+  const auto is_here = [&](std::string_view shown) {
+    return std::ranges::any_of(here, [&](const Address& address) {
+      return shown == address.host + ":" + std::to_string(address.port);  // no brackets
+    });
+  };
   std::vector<std::string> ids;
   std::string_view id;
   bool is_on_backend = false;
@@ -113,7 +118,7 @@ std::vector<std::string> parse_sessions_elsewhere(std::string_view text, std::st
       is_on_backend = !id.empty() && is_named(line, "  backend=", backend);
     } else if (is_on_backend && is_named(line, "  server=", server)) {
       const auto at = line.find(" addr=");
-      is_elsewhere = at != std::string_view::npos && line.substr(at + 6) != here;
+      is_elsewhere = at != std::string_view::npos && !is_here(line.substr(at + 6));
     } else if (is_elsewhere && line.starts_with("  scb=")) {
       // In other states it has no connection (any more), and will get one to the present address.
       const auto is_in = [&](std::string_view state) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
@@ -26,12 +27,11 @@ using Row = std::map<std::string, std::string, std::less<>>;
 [[nodiscard]] std::optional<std::chrono::seconds> parse_queued_for(std::string_view text,
                                                                    const Address& source);
 
-// The sessions on backend/server that run at another address than this one, from `show sess all`:
-// what `shutdown session` takes.
-[[nodiscard]] std::vector<std::string> parse_sessions_elsewhere(std::string_view text,
-                                                                std::string_view backend,
-                                                                std::string_view server,
-                                                                const Address& address);
+// The sessions on backend/server that run at another address than these, from `show sess all`: what
+// `shutdown session` takes.
+[[nodiscard]] std::vector<std::string> parse_sessions_elsewhere(
+    std::string_view text, std::string_view backend, std::string_view server,
+    std::initializer_list<Address> here);
 
 // The column of that name, empty if there is none.
 [[nodiscard]] std::string_view value(const Row& row, std::string_view name);

@@ -27,7 +27,7 @@ void haproxy(std::string_view text) {
   for (const auto& row : parse_stat(text)) (void)number(value(row, "slim"));
   (void)parse_duration(text);
   (void)parse_queued_for(text, {"127.0.0.1", kPort});
-  for (const auto& id : parse_sessions_elsewhere(text, "be", "s", {"127.0.0.1", kPort})) {
+  for (const auto& id : parse_sessions_elsewhere(text, "be", "s", {{"127.0.0.1", kPort}})) {
     if (!id.starts_with("0x")) std::abort();
   }
 }

@@ -26,7 +26,7 @@ declare -A summary=(
   [e2e]='^(Load|Switchovers|Result|SKIPPED)  |[0-9]+ passed, [0-9]+ failed'
   [asan]='tests passed.* out of|^Simulator  '
   [fuzz]='^fuzzed |SUMMARY'
-  [sanitizers]='tests passed.* out of|^Simulator  |All [0-9]+ tests were successful|Failed [0-9]+/[0-9]+ tests|^valgrind looked'
+  [sanitizers]='tests passed.* out of|^Simulator  |All [0-9]+ tests were successful|Failed [0-9]+/[0-9]+ tests|^valgrind looked|^(asan|valgrind) found'
   [tidy]='(warning|error): '
 )
 
@@ -77,7 +77,7 @@ group_asan() {
 }
 
 group_sanitizers() {
-  local preset failed=0
+  local preset fault failed=0
   for preset in asan tsan; do
     { build "$preset" unit_tests simulator && ctest --preset "$preset"; } || failed=1
   done
@@ -85,6 +85,10 @@ group_sanitizers() {
   build/tsan/plugin/simulator --seed 1 --schedules 1000 || failed=1
   { build asan active_master && mtr-tests/run.sh --under asan; } || failed=1
   { build release active_master && mtr-tests/run.sh --under valgrind cycle; } || failed=1
+  # What the tools must find, or the two lines before prove nothing.
+  { build asan active_master_faults && mtr-tests/run.sh --under asan --planted overrun; } || failed=1
+  build release active_master_faults || return
+  for fault in overrun leak; do mtr-tests/run.sh --under valgrind --planted $fault || failed=1; done
   return "$failed"
 }
 

@@ -7,7 +7,7 @@ source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${ACTIVE_MASTER_BUILD:-$source/build/${preset:-release}}
 
 make_base() {  # make_base DIRECTORY [WORD...]: the words are put before the server's own command
-  local base=$1 plugin=$build/plugin/active_master.so plugins directory entry
+  local base=$1 plugin=$build/plugin/${planted:+faults/}active_master.so plugins directory entry
   shift
   if [[ ! -e $plugin ]]; then
     echo "$plugin is missing: build it, or set ACTIVE_MASTER_BUILD" >&2

@@ -1,16 +1,23 @@
 #!/bin/bash
-# Runs the suite active_master in the server's own mysql-test-run: mtr-tests/run.sh [--under TOOL] [OPTION... TEST...]
+# Runs the suite active_master in the server's own mysql-test-run:
+# mtr-tests/run.sh [--under TOOL [--planted FAULT]] [OPTION... TEST...]
 # Options go to mysql-test-run, for example --record or --start-and-exit.
 # --under asan: the plugin of build/asan, with the sanitizers' runtime loaded before the server; what they
 #   find ends the server, and so the test.
 # --under valgrind: the servers below valgrind. Errors and leaks count if the plugin has a part in them, in
 #   servers that shut down in order (as in the test `cycle`).
+# --planted FAULT: only the test `planted`, with the plugin that has fault points; the tool must find it in there.
 set -euo pipefail
 
-under=
+under= planted=
 if [[ ${1-} == --under ]]; then
   under=${2-}
   shift 2
+  if [[ ${1-} == --planted ]]; then
+    planted=${2-}
+    shift 2
+    set -- "$@" planted
+  fi
 fi
 preset=release
 [[ $under != asan ]] || preset=asan
@@ -48,19 +55,25 @@ trap 'rm -rf "$sockets"' EXIT
 # mysql-test-run may write to a worker that has just ended; that shall not end it without a summary.
 trap '' PIPE
 
-export ACTIVE_MASTER_SQL=$source/sql
+export ACTIVE_MASTER_SQL=$source/sql ACTIVE_MASTER_PLANTED=$planted
 cd "$suites"
 failed=0
 perl mysql-test-run.pl --suite=active_master --force --parallel=2 --retry=0 \
   --testcase-timeout=2 --suite-timeout=20 --vardir="$base/var" --tmpdir="$sockets" "$@" || failed=1
 
 # What the tools saw. A paragraph is an error with its stacks.
+found=
 for report in "$reports"/*; do
   [[ -e $report ]] || continue
   ours=$(sed -E 's/^==[0-9]+== ?//' "$report" |
     awk -v all="$([[ $under == asan ]] && echo 1 || echo 0)" 'BEGIN {RS = ""; ORS = "\n\n"} all || /(at|by) 0x[0-9A-F]+: [^\n]*active_master/')
-  [[ -z $ours ]] || { printf '%s:\n%s\n' "$report" "$ours" && failed=1; }
+  [[ -z $ours ]] || { printf '%s:\n%s\n' "$report" "$ours" && failed=1 && found+=$ours; }
 done
+if [[ -n $planted ]]; then
+  [[ $found == *"fault::$planted"* ]] || { echo "$under did not find the planted $planted" && exit 1; }
+  echo "$under found the planted $planted"
+  exit 0
+fi
 if [[ $under == valgrind ]]; then
   whole=$(grep -l 'HEAP SUMMARY' "$reports"/* | wc -l)
   echo "valgrind looked for leaks in $whole servers"

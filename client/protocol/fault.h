@@ -17,6 +17,7 @@
 #include <atomic>
 #include <charconv>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -33,6 +34,9 @@ enum class Kind {
   kSkip,   // it doesn't happen, but passes for done: a job isn't run, a message isn't sent
   kLate,   // it happens later, by so many milliseconds
   kLie,    // it happens wrongly, where the point has a way to
+  // For the tools that look for such things, to show that they find them.
+  kOverrun,  // a byte beyond the end of an allocation is read
+  kLeak,     // an allocation is lost
 };
 
 struct Fault {
@@ -62,8 +66,9 @@ using Points = std::map<std::string, Fault, std::less<> >;
 // be read.
 inline std::optional<Points> parse(std::string_view text) {
   static const std::map<std::string_view, Kind> kinds = {
-      {"pause", Kind::kPause}, {"crash", Kind::kCrash}, {"error", Kind::kError},
-      {"skip", Kind::kSkip},   {"late", Kind::kLate},   {"lie", Kind::kLie},
+      {"pause", Kind::kPause}, {"crash", Kind::kCrash},     {"error", Kind::kError},
+      {"skip", Kind::kSkip},   {"late", Kind::kLate},       {"lie", Kind::kLie},
+      {"leak", Kind::kLeak},   {"overrun", Kind::kOverrun},
   };
   const auto take = [](std::string_view& from, char separator) {
     const auto part = from.substr(0, from.find(separator));
@@ -101,7 +106,17 @@ inline void arm(std::string_view text) {
   ++armings;
 }
 
-// What is armed at this point; pauses and crashes happen right here.
+// Volatile, or the compiler would leave out what nobody needs.
+[[gnu::noinline]] inline void overrun() {
+  const volatile size_t size = 16;
+  const std::unique_ptr<char[]> bytes(new char[size]);
+  [[maybe_unused]] const volatile char beyond = bytes[size];
+}
+[[gnu::noinline]] inline void leak() {
+  [[maybe_unused]] char* volatile lost = new char[64];
+}
+
+// What is armed at this point; what ends or stops the program happens right here.
 inline Fault at(std::string_view point) {
   Fault fault;
   uint64_t arming = 0;
@@ -114,6 +129,8 @@ inline Fault at(std::string_view point) {
     ++fired;
   }
   if (fault.kind == Kind::kCrash) ::kill(::getpid(), SIGKILL);
+  if (fault.kind == Kind::kOverrun) overrun();
+  if (fault.kind == Kind::kLeak) leak();
   while (fault.kind == Kind::kPause && armings == arming) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }

@@ -362,9 +362,9 @@ void update_fence_mode(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save)
 
 #ifdef ACTIVE_MASTER_FAULTS
 std::string check_fault(std::string_view value) {
-  return fault::parse(value)
-             ? ""
-             : "must be a list of point:pause, :crash, :error, :skip, :lie, :late:MILLISECONDS";
+  return fault::parse(value) ? ""
+                             : "must be a list of point:pause, :crash, :error, :skip, :lie, "
+                               ":overrun, :leak, :late:MILLISECONDS";
 }
 void update_fault(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noexcept {
   if (assign(to, save)) fault::arm(text(fault_points));

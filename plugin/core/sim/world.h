@@ -141,6 +141,8 @@ class World {
   };
   // Written once, however many get it.
   struct Letter {
+    explicit Letter(Input content) : input(std::move(content)) {}
+
     Input input;                          // for nodes
     std::optional<protocol::Frame> wire;  // for proxies, made when the first one reads it
   };

@@ -47,6 +47,7 @@ Daemon::Daemon(Settings settings, std::string state_path)
     : work_(io_.get_executor()),
       wakeup_(io_),
       status_timer_(io_),
+      publish_timer_(io_),
       start_timer_(io_),
       state_file_(std::move(state_path)),
       view_(std::make_shared<View>()) {
@@ -221,14 +222,20 @@ void Daemon::carry_out(Action action) {
       if (daemon.network_) daemon.network_->send(a.proxy, a.state);
     }
     void operator()(SendToAll& a) const {
-      if (daemon.network_) daemon.network_->send_to_all(a.state);
+      if (daemon.network_) daemon.network_->send_to_all(a.state, a.to_proxies);
     }
     void operator()(RunJob& a) const { daemon.jobs_->run(a.id, std::move(a.job)); }
     void operator()(CancelJob& a) const { daemon.jobs_->cancel(a.id); }
     void operator()(Answer& a) const { daemon.answer(a.report); }
     void operator()(LogLine& a) const { log_line(a); }
     void operator()(Pace& a) const { daemon.jobs_->pace_writes(a.distance); }
-    void operator()(PublishView&) const { daemon.publish(); }
+    void operator()(PublishView& a) const {
+      if (a.can_wait) {
+        daemon.publish_soon();
+      } else {
+        daemon.publish();
+      }
+    }
   };
   std::visit(Visitor{*this}, action);
 }
@@ -252,7 +259,21 @@ void Daemon::schedule_status() {
   });
 }
 
+// With thousands of proxies a view takes milliseconds to make, so in a storm of news most of the
+// time is kept for the news.
+void Daemon::publish_soon() {
+  constexpr int kShare = 5;
+  if (std::exchange(is_view_stale_, true)) return;
+  const auto due = published_at_ + kShare * publishing_took_;
+  if (steady_clock::now() >= due) return publish();
+  publish_timer_.expires_at(due);
+  publish_timer_.async_wait([this](boost::system::error_code error) {
+    if (!error && node_ && is_view_stale_) publish();
+  });
+}
+
 void Daemon::publish() {
+  const auto start = steady_clock::now();
   auto view = node_->view();
   if (!listen_error_.empty()) {
     auto with_error = std::make_shared<View>(*view);
@@ -260,9 +281,14 @@ void Daemon::publish() {
     view = std::move(with_error);
   }
   jobs_->explain_fence(why_fenced(*view));
-  const std::lock_guard lock(mutex_);
-  view_ = std::move(view);
-  answered_.notify_all();
+  {
+    const std::lock_guard lock(mutex_);
+    view_ = std::move(view);
+    answered_.notify_all();
+  }
+  is_view_stale_ = false;
+  published_at_ = steady_clock::now();
+  publishing_took_ = published_at_ - start;
 }
 
 void Daemon::answer(const std::shared_ptr<const SwitchoverReport>& report) {

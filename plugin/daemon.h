@@ -75,6 +75,7 @@ class Daemon {
   void carry_out(Action action);
   void schedule();
   void schedule_status();
+  void publish_soon();
   void publish();
   void answer(const std::shared_ptr<const SwitchoverReport>& report);
   void fail(const std::string& error);
@@ -83,6 +84,7 @@ class Daemon {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   boost::asio::steady_timer wakeup_;
   boost::asio::steady_timer status_timer_;
+  boost::asio::steady_timer publish_timer_;
   boost::asio::steady_timer start_timer_;
 
   Settings settings_;
@@ -97,6 +99,9 @@ class Daemon {
   std::shared_ptr<const View> view_;
   std::map<SwitchoverId, std::shared_ptr<Waiter>> waiters_;
 
+  bool is_view_stale_ = false;  // will be published soon
+  std::chrono::steady_clock::time_point published_at_;
+  std::chrono::steady_clock::duration publishing_took_{0};
   std::unique_ptr<JobRunner> jobs_;
   std::thread thread_;
 };

@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "client/lab/bench.h"
+#include "client/lab/fanout.h"
 #include "client/lab/faults.h"
 #include "client/lab/scenario.h"
 #include "client/lab/wait.h"
@@ -29,6 +30,7 @@ struct CommandLine {
   FaultOptions faults;
   RunOptions run;
   BenchOptions bench;
+  FanoutOptions fanout;
   bool list = false;
   bool with_gate = false;
   int writers = 8;
@@ -133,6 +135,14 @@ int run(int argc, char** argv) {
       ->delimiter(',');
   bench->add_option("--out", line.bench.out, "Folder for bench.json, bench.md and bench.svg");
 
+  auto* fanout = app.add_subcommand("fanout", "Switchovers and idle nodes with many subscribers");
+  fanout->add_option("--subscribers", line.fanout.subscribers, "How many, one after the other")
+      ->check(CLI::Range(1, 8000))
+      ->delimiter(',');
+  fanout->add_option("--switchovers", line.fanout.switchovers, "With each number of subscribers")
+      ->check(CLI::Range(1, 100000));
+  fanout->add_option("--out", line.fanout.out, "Folder for fanout.json and fanout.md");
+
   auto* faults = app.add_subcommand("faults", "Break things, and see that nothing is lost");
   faults
       ->add_option("--only", line.faults.only,
@@ -162,6 +172,11 @@ int run(int argc, char** argv) {
   if (check->parsed()) return result(check_recording(line.recording));
   if (up->parsed()) {
     keep_up(line.lab);
+    return 0;
+  }
+  if (fanout->parsed()) {
+    line.fanout.lab = line.lab;
+    run_fanout(line.fanout);
     return 0;
   }
   if (bench->parsed()) {

@@ -134,6 +134,8 @@ class Subscriber::Impl : public Link::Owner {
         memory_(options_.state_file),
         subscription_({options_.name, options_.driver, names(options_.nodes), options_.startup_wait,
                        remembered(), incarnation()}),
+        own_io_(options_.io ? nullptr : std::make_unique<asio::io_context>(1)),
+        io_(options_.io ? *options_.io : *own_io_),
         beat_(io_) {
     for (const auto& node : options_.nodes) {
       links_.push_back(std::make_unique<Link>(io_, node, options_.peer_timeout, *this));
@@ -144,15 +146,15 @@ class Subscriber::Impl : public Link::Owner {
   ~Impl() override { stop(); }
 
   void start() {
-    if (thread_.joinable()) return;
+    if (std::exchange(is_started_, true)) return;
     subscription_.start(Clock::now());
     for (const auto& link : links_) link->dial();
     beat();
-    thread_ = std::thread([this] { io_.run(); });
+    if (own_io_) thread_ = std::thread([this] { io_.run(); });
   }
 
   void stop() {
-    io_.stop();
+    if (own_io_) own_io_->stop();
     if (thread_.joinable()) thread_.join();
   }
 
@@ -299,9 +301,11 @@ class Subscriber::Impl : public Link::Owner {
   Handler& handler_;
   const MemoryFile memory_;
   Subscription subscription_;
-  asio::io_context io_{1};  // before what lives on it
+  const std::unique_ptr<asio::io_context> own_io_;
+  asio::io_context& io_;  // before what lives on it
   asio::steady_timer beat_;
   std::vector<std::unique_ptr<Link>> links_;
+  bool is_started_ = false;
   std::thread thread_;
   mutable std::mutex snapshot_mutex_;
   Snapshot snapshot_;

@@ -2,9 +2,11 @@
 //
 // Threads: start() makes one, which owns all links and the Subscription. It calls the handler,
 // which therefore must not block; the handler answers from whichever thread it likes, and from
-// within the call too.
+// within the call too. Whoever has many subscribers gives them one io_context, and runs it on one
+// thread.
 #pragma once
 
+#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -49,6 +51,9 @@ class Subscriber {
         5000};  // a link without any message for so long is dropped
     std::chrono::milliseconds startup_wait{3000};  // see Subscription
     std::string state_file = {};  // keeps the highest activation over restarts; empty: none
+    // Runs this subscriber in place of a thread of its own. It must have stopped for good before
+    // the subscriber ends, and may not run yet when start() is called.
+    boost::asio::io_context* io = nullptr;
   };
 
   struct Snapshot {

@@ -70,12 +70,29 @@ std::span<Action> Node::handle(const Input& input, Time now, WallTime wall) {
   }
   if (!proxy_news_.empty()) send_proxy_news();
   if (dirty_) {
-    actions_.push_back(SendToAll{node_state()});
-    heartbeat_at_ = now_ + config_.heartbeat_interval;
+    tell_all();
     dirty_ = false;
   }
   job_ = nullptr;
-  return std::span(actions_).subspan(std::exchange(view_changed_, false) ? 0 : 1);
+  std::get<PublishView>(actions_.front()).can_wait = !view_changed_;
+  const bool is_view_new = view_changed_ || proxies_changed_;
+  view_changed_ = proxies_changed_ = false;
+  return std::span(actions_).subspan(is_view_new ? 0 : 1);
+}
+
+void Node::tell_all() {
+  SendToAll all{node_state()};
+  const NodeState& state = all.state;
+  ToldProxies news{state.role,   state.epoch,     state.activation,
+                   std::nullopt, state.confirmed, state.sql_address};
+  if (state.pause) news.pause = state.pause->switchover;
+  all.to_proxies = now_ >= proxies_due_ || news != told_proxies_;
+  heartbeat_at_ = now_ + config_.heartbeat_interval;
+  if (all.to_proxies) {
+    proxies_due_ = heartbeat_at_;
+    told_proxies_ = std::move(news);
+  }
+  actions_.push_back(std::move(all));
 }
 
 // Writes are slowed in APPROACH only: from PAUSE on those that have come in shall end.

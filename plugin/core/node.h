@@ -234,8 +234,9 @@ struct SendToProxy {
   std::string proxy;
   NodeState state;
 };
-struct SendToAll {  // nodes and proxies
+struct SendToAll {  // nodes, and proxies unless it holds nothing that they act on
   NodeState state;
+  bool to_proxies = true;
 };
 struct RunJob {
   JobId id;
@@ -256,7 +257,10 @@ struct LogLine {
 struct Pace {
   Duration distance{0};
 };
-struct PublishView {};  // what people see has changed
+struct PublishView {  // what people see has changed
+  bool can_wait =
+      false;  // of proxies only, of which there may be thousands: a moment later will do
+};
 
 using Action = std::variant<SendToNode, SendToProxy, SendToAll, RunJob, CancelJob, Answer, LogLine,
                             Pace, PublishView>;
@@ -403,6 +407,19 @@ class Node {
     bool cancelled = false;
   };
 
+  // What a proxy acts on. There may be thousands, so in the steps of a switchover that are no news
+  // to them they are left in peace.
+  struct ToldProxies {
+    Role role = Role::kNew;
+    Epoch epoch;
+    std::optional<Activation> activation;
+    std::optional<SwitchoverId> pause;
+    bool confirmed = false;
+    std::string sql_address;
+
+    bool operator==(const ToldProxies&) const = default;
+  };
+
   // A job that this node runs for a peer.
   struct Errand {
     enum class Kind { kCheck, kProbe, kCompare } kind = Kind::kCheck;
@@ -461,6 +478,7 @@ class Node {
 
   bool fire(Event event);
   void keep_pace();
+  void tell_all();
   void find_rules_here();
   void enter(State next, const Rule& rule);
 
@@ -481,6 +499,8 @@ class Node {
   [[nodiscard]] bool is_confirmed() const;
   [[nodiscard]] Offer offer() const;
   [[nodiscard]] Error refusal(const SwitchRequest& request) const;
+  [[nodiscard]] bool is_proxy_ready(const Proxy& proxy, bool holding) const;
+  [[nodiscard]] bool are_proxies_ready(bool holding) const;
   [[nodiscard]] std::string proxies_not(bool holding) const;
   void adopt(const Activation& activation);
   void forget_expired_proxies();
@@ -536,6 +556,8 @@ class Node {
   Time retry_at_ = kNever;
   Time phase_deadline_ = kNever;
   Time heartbeat_at_{};
+  Time proxies_due_{};  // when proxies are told again what they know
+  ToldProxies told_proxies_;
 
   std::deque<std::shared_ptr<const SwitchoverReport>> history_;
   std::deque<std::shared_ptr<const EventView>> events_;
@@ -562,6 +584,7 @@ class Node {
   NodeName from_;
   bool dirty_ = false;  // what the others should know has changed
   bool view_changed_ = false;
+  bool proxies_changed_ = false;  // in the view, too
   std::vector<int> fired_;
   std::vector<Action> actions_;
 };

@@ -48,7 +48,7 @@ Event Node::absorb(const ProxyState& input) {
                        old.switchover != input.switchover || old.last_error != input.last_error ||
                        old.incarnation != input.incarnation || proxy.lost;
   if (is_news) proxy_news_.insert(input.proxy);
-  view_changed_ |= is_news;
+  proxies_changed_ |= is_news;
   proxy.lost = false;
   proxy.heard_at = now_;
   proxy.heard_wall = wall_;
@@ -166,7 +166,7 @@ Event Node::receive(const NodeName& from, const ProxyNews& message) {
     if (is_first || proxy.state.holding != said.holding || proxy.state.epoch != said.epoch ||
         proxy.state.switchover != said.switchover || proxy.lost != entry.lost) {
       proxy_news_.insert(said.proxy);
-      view_changed_ = true;
+      proxies_changed_ = true;
     }
     proxy.state = said;
     proxy.lost = entry.lost;
@@ -177,14 +177,23 @@ Event Node::receive(const NodeName& from, const ProxyNews& message) {
   return Event::kNone;
 }
 
+bool Node::is_proxy_ready(const Proxy& proxy, bool holding) const {
+  const auto& state = proxy.state;
+  return holding ? is_here(proxy) && state.holding && state.switchover == operation_->report->id
+                 : !is_here(proxy) || (!state.holding && state.epoch >= operation_->report->epoch);
+}
+
+// Asked with each message of each proxy: ends at the first one that isn't.
+bool Node::are_proxies_ready(bool holding) const {
+  return std::ranges::all_of(
+      proxies_, [&](const auto& entry) { return is_proxy_ready(entry.second, holding); });
+}
+
 std::string Node::proxies_not(bool holding) const {
   std::string names;
   for (const auto& [name, proxy] : proxies_) {
+    if (is_proxy_ready(proxy, holding)) continue;
     const auto& state = proxy.state;
-    const bool is_there =
-        holding ? is_here(proxy) && state.holding && state.switchover == operation_->report->id
-                : !is_here(proxy) || (!state.holding && state.epoch >= operation_->report->epoch);
-    if (is_there) continue;
     names += (names.empty() ? "" : ", ") + name;
     if (!state.last_error.empty()) names += " (" + cut(state.last_error) + ")";
     if (names.size() > kMaxText) return names + ", ...";

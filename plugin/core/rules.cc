@@ -80,9 +80,9 @@ struct Rules {
     return lag(n) <= kCloseLag ||
            (operation.pace >= n.config_.approach_max_pace && lag(n) >= operation.lag);
   }
-  static bool all_hold(const Node& n) { return n.proxies_not(true).empty(); }
+  static bool all_hold(const Node& n) { return n.are_proxies_ready(true); }
   static bool all_back(const Node& n) {
-    return n.proxies_not(false).empty() && n.standbys_that(is_under_way).empty();
+    return n.are_proxies_ready(false) && n.standbys_that(is_under_way).empty();
   }
   static bool is_under_way(Replication r) {
     return r == Replication::kNone || r == Replication::kPending;

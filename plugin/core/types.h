@@ -116,6 +116,8 @@ struct Activation {
   NodeName node;
   std::string sql_address;
   SwitchoverId switchover;
+
+  bool operator==(const Activation&) const = default;
 };
 
 }  // namespace active_master

@@ -15,8 +15,8 @@ namespace active_master {
 struct DoorLimits {
   // Thousands of proxies are within the plan; more than this is a fault or an attack, and the
   // server needs its file descriptors for clients.
-  size_t connections = 4096;
-  size_t connections_per_address = 2048;  // a host with many applications is one address
+  size_t connections = 8192;
+  size_t connections_per_address = 6144;  // a host with many applications is one address
   // Connections that have not authenticated yet. When there are more, the oldest one goes: an
   // honest peer is through in milliseconds, one that opens connections to block the door is not.
   size_t handshakes = 1024;

@@ -477,13 +477,15 @@ void Network::send(const std::string& proxy, const NodeState& state) {
   if (it != proxies_.end() && it->second) it->second->connection->send(to_wire(state));
 }
 
-void Network::send_to_all(const NodeState& state) {
+void Network::send_to_all(const NodeState& state, bool to_proxies) {
   const auto bytes = std::make_shared<const std::string>(encode(to_wire(state)));
   // A full queue closes its connection, which changes the containers: walk over copies of the
   // owners.
   std::vector<std::shared_ptr<Connection>> receivers;
-  receivers.reserve(proxies_.size());
-  for (const auto& [name, session] : proxies_) receivers.push_back(session->connection);
+  if (to_proxies) {
+    receivers.reserve(proxies_.size());
+    for (const auto& [name, session] : proxies_) receivers.push_back(session->connection);
+  }
   const auto send = [bytes, receivers, links = links_] {
     for (const auto& connection : receivers) connection->send(bytes);
     for (const auto& [name, link] : links) link->send(bytes);

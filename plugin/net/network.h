@@ -61,7 +61,7 @@ class Network {
 
   void send(const NodeName& node, const NodeMessage& message);
   void send(const std::string& proxy, const NodeState& state);
-  void send_to_all(const NodeState& state);
+  void send_to_all(const NodeState& state, bool to_proxies);
 
  private:
   class Link;

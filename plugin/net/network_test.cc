@@ -78,7 +78,7 @@ class TestNode {
     run([&] { network_->send(node, message); });
   }
   void send_to_all(const NodeState& state) {
-    run([&] { network_->send_to_all(state); });
+    run([&] { network_->send_to_all(state, true); });
   }
   void use(const protocol::CredentialsPtr& credentials) {
     run([&] { network_->use(credentials); });

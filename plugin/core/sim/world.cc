@@ -276,7 +276,7 @@ void World::carry_out(uint8_t number, std::span<Action> actions) {
         post(number, proxy_party(p), write(std::move(to_proxy->state)));
     } else if (auto* all = std::get_if<SendToAll>(&action)) {
       const Mail state = write(std::move(all->state));
-      for (uint8_t p = 0; p < proxies_.size(); ++p) {
+      for (uint8_t p = 0; all->to_proxies && p < proxies_.size(); ++p) {
         if (link_[proxy_party(p)][number]) post(number, proxy_party(p), state);
       }
       for (uint8_t i = 0; i < nodes_.size(); ++i) {

@@ -72,8 +72,23 @@ std::string gap;
 std::mutex clients_mutex;  // at a session's first event and end only
 std::map<unsigned long, std::unique_ptr<Client>> clients;  // by thread id
 
+void leave(Client& client) {
+  client.place = Client::Place::kOutside;
+  server_gate().leave();
+}
+
+// A session's transaction, locks and statements end when it is reset or changes its user, which no
+// other event tells.
+void start_anew(Client& client) {
+  if (client.place == Client::Place::kInside) leave(client);
+  client.place = Client::Place::kOutside;
+  client.statement = 0;
+  client.has_global_lock = false;
+}
+
 // The first event of a session tells whether it is a client's. Later ones don't: the applier takes
-// on a definer's name and host when it creates a procedure, say. Null: it isn't.
+// on a definer's name and host when it creates a procedure, say. Null: it isn't. A session that is
+// reset forgets what we marked it with, but is known by its thread id.
 template <typename Condition>
 Client* recognise(MYSQL_THD thd, Condition has_client_identity, unsigned long thread_id,
                   Client* otherwise = nullptr) {
@@ -81,11 +96,15 @@ Client* recognise(MYSQL_THD thd, Condition has_client_identity, unsigned long th
     return static_cast<Client*>(thd_getspecific(thd, client_key));
   Client* client = otherwise;
   if (has_client_identity()) {
-    auto made = std::make_unique<Client>();
-    made->born = server_gate().term();
-    client = made.get();
     const std::lock_guard lock(clients_mutex);
-    clients[thread_id] = std::move(made);
+    auto& known = clients[thread_id];
+    if (known) {
+      start_anew(*known);
+    } else {
+      known = std::make_unique<Client>();
+      known->born = server_gate().term();
+    }
+    client = known.get();
   }
   thd_setspecific(thd, client_key, client);
   thd_setspecific(thd, generation_key, reinterpret_cast<void*>(generation));
@@ -186,11 +205,6 @@ void on_statement_start(MYSQL_THD thd, Client& client, const mysql_event_general
       break;
   }
   if (may_wait) thd_wait_end(thd);
-}
-
-void leave(Client& client) {
-  client.place = Client::Place::kOutside;
-  server_gate().leave();
 }
 
 void note_global_lock(Client& client, std::string_view query) {

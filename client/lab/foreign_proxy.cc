@@ -41,17 +41,21 @@ std::optional<fs::path> find_program(ForeignKind kind) {
   return std::nullopt;
 }
 
-ForeignProxy::ForeignProxy(Cluster& cluster, ForeignKind kind)
-    : cluster_(cluster), name_(to_string(kind)), directory_(cluster.directory() / name_) {
+ForeignProxy::ForeignProxy(Cluster& cluster, ForeignKind kind, std::string name, bool has_agent)
+    : cluster_(cluster), name_(std::move(name)), directory_(cluster.directory() / name_) {
   fs::create_directory(directory_);
   const auto program = find_program(kind);
-  if (!program) throw LabError("There is no " + name_);
-  if (kind == ForeignKind::kProxysql) {
-    start_proxysql(*program);
-  } else {
-    start_maxscale(*program);
-  }
-  sql::Connection active = cluster.node(Cluster::active_node(*cluster.nodes().front())).connect();
+  if (!program) throw LabError("There is no " + to_string(kind));
+  const auto options =
+      kind == ForeignKind::kProxysql ? start_proxysql(*program) : start_maxscale(*program);
+  if (has_agent) start_agent(options);
+}
+
+void ForeignProxy::start_agent(const std::vector<std::string>& options) {
+  auto arguments = cluster_.agent_arguments(name_);
+  arguments.insert(arguments.end(), options.begin(), options.end());
+  start(agent_, "agent", std::move(arguments));
+  sql::Connection active = cluster_.node(Cluster::active_node(*cluster_.nodes().front())).connect();
   require(
       "The agent of " + name_ + " doesn't open traffic (its log is in " + directory_.string() + ")",
       kStartLimit, [&] {
@@ -68,7 +72,7 @@ void ForeignProxy::start(std::unique_ptr<Process>& process, const std::string& w
       .name = what, .arguments = std::move(arguments), .log = directory_ / (what + ".log")});
 }
 
-void ForeignProxy::start_proxysql(const fs::path& program) {
+std::vector<std::string> ForeignProxy::start_proxysql(const fs::path& program) {
   std::ostringstream text;
   text << "datadir=\"" << directory_.string() << "\"\n"
        << "admin_variables=\n{\n  admin_credentials=\"agent:agent\"\n"
@@ -80,6 +84,9 @@ void ForeignProxy::start_proxysql(const fs::path& program) {
        << "  monitor_writer_is_also_reader=false\n}\n"
        << "mysql_replication_hostgroups=\n(\n  { writer_hostgroup=10, reader_hostgroup=20,"
        << " check_type=\"read_only\" }\n)\n"
+       // Each write reads @@server_id, which else would tie its session to the server.
+       << "mysql_query_rules=\n(\n  { rule_id=100, active=1, match_pattern=\"@@server_id\","
+       << " multiplex=2, apply=0 }\n)\n"
        << "mysql_users=\n(\n  { username=\"" << kAppUser << "\", password=\"" << kAppPassword
        << "\", default_hostgroup=10 }\n)\nmysql_servers=\n(\n";
   const auto& nodes = cluster_.nodes();
@@ -95,20 +102,15 @@ void ForeignProxy::start_proxysql(const fs::path& program) {
         {program, "-f", "--initial", "-c", configuration, "-D", directory_.string()});
   const fs::path credentials = directory_ / "credentials";
   write_file(credentials, "[proxysql]\nuser=agent\npassword=agent\n");
-  auto arguments = cluster_.agent_arguments(name_);
-  for (const std::string& argument :
-       {std::string("--driver=proxysql"), "--credentials=" + credentials.string(),
-        "--proxysql-admin=" + control_port_.address(), std::string("--proxysql-writer=10"),
-        std::string("--proxysql-reader=20")}) {
-    arguments.push_back(argument);
-  }
-  start(agent_, "agent", std::move(arguments));
+  return {"--driver=proxysql", "--credentials=" + credentials.string(),
+          "--proxysql-admin=" + control_port_.address(), "--proxysql-writer=10",
+          "--proxysql-reader=20"};
 }
 
-void ForeignProxy::start_maxscale(const fs::path& program) {
+std::vector<std::string> ForeignProxy::start_maxscale(const fs::path& program) {
   // The monitor's and the service's account, as its documentation asks for, and more.
   sql::Connection connection = cluster_.nodes().front()->connect();
-  connection.execute("CREATE USER maxscale@'127.0.0.1' IDENTIFIED BY 'maxscale'");
+  connection.execute("CREATE OR REPLACE USER maxscale@'127.0.0.1' IDENTIFIED BY 'maxscale'");
   connection.execute("GRANT ALL PRIVILEGES ON *.* TO maxscale@'127.0.0.1'");
   cluster_.wait_until_in_sync();
 
@@ -142,14 +144,9 @@ void ForeignProxy::start_maxscale(const fs::path& program) {
 
   const fs::path credentials = directory_ / "credentials";
   write_file(credentials, "[maxscale]\nuser=admin\npassword=mariadb\n");  // as it is shipped
-  auto arguments = cluster_.agent_arguments(name_);
-  for (const std::string& argument :
-       {std::string("--driver=maxscale"), "--credentials=" + credentials.string(),
-        "--maxscale-rest=" + control_port_.address(), std::string("--maxscale-monitor=monitor"),
-        std::string("--maxscale-service=writes")}) {
-    arguments.push_back(argument);
-  }
-  start(agent_, "agent", std::move(arguments));
+  return {"--driver=maxscale", "--credentials=" + credentials.string(),
+          "--maxscale-rest=" + control_port_.address(), "--maxscale-monitor=monitor",
+          "--maxscale-service=writes"};
 }
 
 }  // namespace active_master::lab

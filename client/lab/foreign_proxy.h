@@ -1,4 +1,5 @@
-// A real ProxySQL or MaxScale with its agent in front of a cluster. They are not in Debian: the
+// A real ProxySQL or MaxScale in front of a cluster, with its agent or with nothing but its own
+// monitor, which looks at read_only. They are not in Debian: the
 // program is looked for in PROXYSQL_BIN or MAXSCALE_BIN, then in PATH.
 #pragma once
 
@@ -18,15 +19,17 @@ enum class ForeignKind { kProxysql, kMaxscale };
 
 class ForeignProxy {
  public:
-  // Returns when the agent has opened traffic.
-  ForeignProxy(Cluster& cluster, ForeignKind kind);
+  // `name` is the proxy's in the cluster. Returns when its agent has opened traffic.
+  ForeignProxy(Cluster& cluster, ForeignKind kind, std::string name, bool has_agent);
 
   // Where clients connect.
   [[nodiscard]] uint16_t port() const { return port_.number(); }
 
  private:
-  void start_proxysql(const std::filesystem::path& program);
-  void start_maxscale(const std::filesystem::path& program);
+  // The options that its agent needs.
+  [[nodiscard]] std::vector<std::string> start_proxysql(const std::filesystem::path& program);
+  [[nodiscard]] std::vector<std::string> start_maxscale(const std::filesystem::path& program);
+  void start_agent(const std::vector<std::string>& options);
   void start(std::unique_ptr<Process>& process, const std::string& what,
              std::vector<std::string> arguments);
 

@@ -40,6 +40,8 @@ struct CommandLine {
   int64_t demo_think_us = 1000;
   int64_t interval_ms = 0;
   std::vector<std::string> via = {"haproxy"};
+  Statements statements = Statements::kPlain;
+  bool no_agents = false;
   std::string recording;
 };
 
@@ -70,7 +72,9 @@ std::vector<WorkloadOptions> workloads(const CommandLine& line, std::chrono::mic
     WorkloadOptions options{.via = gate ? Via::kGate : Via::kHaproxy,
                             .writers = line.writers,
                             .think = think,
-                            .first_client = static_cast<uint32_t>(1 + 1000 * all.size())};
+                            .first_client = static_cast<uint32_t>(1 + 1000 * all.size()),
+                            .agent = !line.no_agents,
+                            .statements = line.statements};
     for (const auto kind : {ForeignKind::kProxysql, ForeignKind::kMaxscale}) {
       if (via == to_string(kind)) options.foreign = kind;
     }
@@ -108,10 +112,18 @@ int run(int argc, char** argv) {
   many->add_option("--switchovers", line.run.switchovers, "How many")
       ->check(CLI::Range(0, 1000000));
   many->add_option("--writers", line.writers, "Clients, each way")->check(CLI::Range(1, 400));
-  many->add_option("--via", line.via,
-                   "How they connect: haproxy, gate, proxysql, maxscale, or several")
+  many->add_option(
+          "--via", line.via,
+          "How they connect: haproxy, gate, proxysql, maxscale, or several, also of a kind")
       ->check(CLI::IsMember({"haproxy", "gate", "proxysql", "maxscale"}))
       ->delimiter(',');
+  many->add_option("--statements", line.statements, "What a write is made of")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, Statements>{{"plain", Statements::kPlain},
+                                            {"auto-increment", Statements::kAutoIncrement},
+                                            {"user-variables", Statements::kUserVariables}}));
+  many->add_flag("--no-agents", line.no_agents,
+                 "ProxySQL and MaxScale have their own monitors only, which look at read_only");
   many->add_option("--think-us", line.think_us, "A client's pause between two writes; 0: none");
   many->add_option("--interval-ms", line.interval_ms, "Pause between two switchovers");
   many->add_flag("--phases", line.run.show_phases, "Show the phases of each switchover");

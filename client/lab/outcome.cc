@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <fstream>
 #include <ostream>
+#include <set>
 #include <utility>
 
 #include "client/lab/binlog.h"
@@ -38,18 +39,31 @@ std::string machine() {
          first_line_of("/proc/meminfo", "MemTotal") + ", " + system.sysname + " " + system.release;
 }
 
-std::string haproxy_version(const Cluster& cluster) {
-  const std::filesystem::path file = cluster.directory() / "haproxy.version";
-  run({.name = "haproxy -v", .arguments = {cluster.installation().haproxy, "-v"}, .log = file},
-      10s);
-  const std::string line = first_line_of(file, "HAProxy version");
-  return "HAProxy " + line.substr(0, line.find(' '));
+// "NAME 1.2", of a program that says so at the begin of a line, maybe with more words before the
+// number.
+std::string version(const Cluster& cluster, const std::string& name,
+                    const std::filesystem::path& program, const std::string& option) {
+  const std::filesystem::path file = cluster.directory() / (name + ".version");
+  run({.name = name, .arguments = {program, option}, .log = file}, 10s);
+  std::string line = first_line_of(file, name);
+  line = line.substr(std::min(line.find_first_of("0123456789"), line.size()));
+  return name + " " + line.substr(0, line.find_first_of(" ,"));
 }
 
-std::string versions(Cluster& cluster) {
+std::string versions(Cluster& cluster, const std::vector<WorkloadOptions>& workloads) {
   const auto server = cluster.nodes().front()->connect().value("SELECT VERSION()");
-  return "MariaDB " + server.value_or("unknown") +
-         (cluster.has_proxy() ? ", " + haproxy_version(cluster) : "");
+  std::set<std::string> proxies;
+  if (cluster.has_proxy())
+    proxies.insert(version(cluster, "HAProxy", cluster.installation().haproxy, "-v"));
+  for (const auto& workload : workloads) {
+    if (!workload.foreign) continue;
+    const bool is_proxysql = *workload.foreign == ForeignKind::kProxysql;
+    proxies.insert(version(cluster, is_proxysql ? "ProxySQL" : "MaxScale",
+                           find_program(*workload.foreign).value(), "--version"));
+  }
+  std::string text = "MariaDB " + server.value_or("unknown");
+  for (const auto& proxy : proxies) text += ", " + proxy;
+  return text;
 }
 
 std::string to_text(const std::vector<Phase>& phases) {
@@ -74,8 +88,11 @@ class Switcher {
     std::vector<std::unique_ptr<ForeignProxy>> proxies;
     std::vector<std::unique_ptr<Workload>> workloads;  // last: they end first
     for (WorkloadOptions workload : options_.workloads) {
+      prepare_for(workload.statements);
       if (workload.foreign) {
-        proxies.push_back(std::make_unique<ForeignProxy>(cluster_, *workload.foreign));
+        proxies.push_back(std::make_unique<ForeignProxy>(
+            cluster_, *workload.foreign,
+            to_string(*workload.foreign) + std::to_string(proxies.size() + 1), workload.agent));
         workload.port = proxies.back()->port();
       }
       workloads.push_back(std::make_unique<Workload>(cluster_, workload));
@@ -105,6 +122,14 @@ class Switcher {
   }
 
  private:
+  void prepare_for(Statements statements) {
+    if (statements != Statements::kAutoIncrement) return;
+    cluster_.nodes().front()->connect().execute(
+        "ALTER TABLE lab.writes ADD IF NOT EXISTS (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,"
+        " KEY id (id))");
+    cluster_.wait_until_in_sync();
+  }
+
   // Returns who is the active master afterwards.
   std::string one(int number, const std::string& active) {
     auto& nodes = cluster_.nodes();
@@ -201,7 +226,7 @@ Outcome play(const RunOptions& options, std::ostream& out, const Visit& before,
     out << "Files are kept in " << cluster.directory().string() << std::endl;
   }
   outcome.machine = machine();
-  outcome.versions = versions(cluster);
+  outcome.versions = versions(cluster, options.workloads);
   for (const WorkloadOptions& workload : options.workloads) {
     outcome.via +=
         (outcome.via.empty() ? "" : " and ") +

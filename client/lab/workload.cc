@@ -28,20 +28,25 @@ bool sent_away(const sql::Error& error) {
 // One writer: its numbers, and what it saw. For its own thread only, until that has ended.
 class Workload::Client {
  public:
-  Client(uint32_t number, std::atomic<uint64_t>& acknowledged)
-      : number_(number), acknowledged_(acknowledged) {}
+  Client(uint32_t number, Statements statements, std::atomic<uint64_t>& acknowledged)
+      : number_(number), statements_(statements), acknowledged_(acknowledged) {}
 
   // One write. Leaves no connection if it isn't fit for another one.
   void write() {
     Write write = begin();
     const bool is_autocommit = write.sequence % 2 == 0;
-    const std::string insert = "INSERT INTO lab.writes VALUES (" + std::to_string(number_) + ", " +
-                               std::to_string(write.sequence) + ", @@server_id)";
+    const bool has_variable = statements_ == Statements::kUserVariables;
+    const std::string insert =
+        "INSERT INTO lab.writes (client, sequence, server_id) VALUES (" + std::to_string(number_) +
+        ", " + (has_variable ? "@sequence" : std::to_string(write.sequence)) + ", @@server_id)";
     // What is lost with the connection: at BEGIN nothing, at the INSERT of a transaction nothing
     // that counts (it is rolled back), at an autocommit INSERT and at COMMIT the answer.
-    bool decides = is_autocommit;
-    write.stage = is_autocommit ? Stage::kAutocommit : Stage::kBegin;
+    bool decides = false;
+    write.stage = Stage::kBegin;
     try {
+      if (has_variable) connection->execute("SET @sequence = " + std::to_string(write.sequence));
+      decides = is_autocommit;
+      if (is_autocommit) write.stage = Stage::kAutocommit;
       if (!is_autocommit) {
         connection->execute("BEGIN");
         write.stage = Stage::kInside;
@@ -97,6 +102,7 @@ class Workload::Client {
   }
 
   const uint32_t number_;
+  const Statements statements_;
   uint64_t sequence_ = 0;
   std::vector<Write> writes_;
   std::atomic<uint64_t>& acknowledged_;
@@ -141,8 +147,8 @@ Workload::Workload(Cluster& cluster, const WorkloadOptions& options) : options_(
   }
   account_.read_timeout = kStatementLimit;
   for (int i = 0; i < options.writers; ++i) {
-    Client& client = *clients_.emplace_back(
-        std::make_unique<Client>(options.first_client + static_cast<uint32_t>(i), acknowledged_));
+    Client& client = *clients_.emplace_back(std::make_unique<Client>(
+        options.first_client + static_cast<uint32_t>(i), options.statements, acknowledged_));
     threads_.emplace_back([this, i, &client] {
       // By the clock, the clients' writes are spread evenly, and what was held is not made up for.
       auto next = std::chrono::steady_clock::now() + options_.every * i / options_.writers;

@@ -23,6 +23,14 @@ enum class Via {
   kHaproxy,  // one connection for each writer, through HAProxy, made anew when it is lost
 };
 
+// What a write is made of: some of it ties a session to its server in a proxy that shares
+// connections.
+enum class Statements {
+  kPlain,
+  kAutoIncrement,  // the table has such a column
+  kUserVariables,  // each write sets one before, and reads it
+};
+
 struct WorkloadOptions {
   Via via = Via::kHaproxy;
   int writers = 8;
@@ -32,6 +40,8 @@ struct WorkloadOptions {
   client::TrafficGate* gate = nullptr;  // kGate: one that somebody else opens and closes
   uint16_t port = 0;                    // kHaproxy: of another proxy than the cluster's own
   std::optional<ForeignKind> foreign = {};  // kHaproxy: that other proxy, to be started first
+  bool agent = true;                        // foreign: it has one
+  Statements statements = Statements::kPlain;
 };
 
 // Runs from construction to stop(). Each write is one row of lab.writes, with its own number even

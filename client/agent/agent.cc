@@ -117,7 +117,9 @@ bool Agent::is_newer_than(uint64_t number) {
 // Once for each wish, and when the result changes. An answer that comes too late does no harm: the
 // subscription knows what it asked last.
 void Agent::report(const Wish& wish, uint64_t number, const std::string& error) {
-  if (std::exchange(reported_, {number, error}) == std::pair(number, error)) return;
+  const std::string warning = error.empty() ? driver_.warning() : "";
+  const std::pair now(number, error + warning);
+  if (std::exchange(reported_, now) == now) return;
   const auto* route = std::get_if<Route>(&wish);
   const auto* hold = std::get_if<Hold>(&wish);
   const uint64_t epoch = route != nullptr ? route->epoch : hold->epoch;
@@ -131,6 +133,10 @@ void Agent::report(const Wish& wish, uint64_t number, const std::string& error) 
     spdlog::info("traffic=OPEN epoch={} node={} server={}", epoch, route->node,
                  route->sql_address.to_string());
     subscriber_->opened(epoch);
+    if (!warning.empty()) {
+      spdlog::warn("traffic=OPEN epoch={} warning=\"{}\"", epoch, warning);
+      subscriber_->failed(warning);
+    }
   } else {
     spdlog::info("traffic=HELD epoch={} switchover_id={}", epoch, id);
     subscriber_->held(epoch);

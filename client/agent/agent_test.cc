@@ -36,8 +36,16 @@ class NotingDriver : public Driver {
     for (const auto& standby : target.standbys) call += " standby " + standby.address.to_string();
     note(call);
   }
+  std::string warning() const override {
+    const std::lock_guard lock(mutex_);
+    return warning_;
+  }
   std::vector<std::string> check() override { return {}; }
 
+  void warn_of(const std::string& warning) {
+    const std::lock_guard lock(mutex_);
+    warning_ = warning;
+  }
   void run_statements(uint64_t count) {
     const std::lock_guard lock(mutex_);
     running_ = count;
@@ -64,9 +72,10 @@ class NotingDriver : public Driver {
     if (!error_.empty()) throw Failure(error_);
   }
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::string last_;
   std::string error_;
+  std::string warning_;
   uint64_t running_ = 0;
   int calls_ = 0;
 };
@@ -120,6 +129,16 @@ TEST_F(AgentTest, ReportsAFailureAndTriesAgain) {
   ASSERT_TRUE(eventually([&] { return node.proxy().holding(); }));
   EXPECT_EQ(node.proxy().last_error(), "");
   EXPECT_EQ(node.proxy().switchover_id(), 22);
+}
+
+TEST_F(AgentTest, ReportsWhatIsAmissWhileTrafficRuns) {
+  driver.warn_of("a stranger writes");
+  node.say(active(1));
+  start();
+  ASSERT_TRUE(eventually([&] { return node.proxy().last_error() == "a stranger writes"; }));
+  EXPECT_EQ(node.proxy().epoch(), 1) << "it is open all the same";
+  driver.warn_of("");
+  EXPECT_TRUE(eventually([&] { return node.proxy().last_error().empty(); }));
 }
 
 TEST_F(AgentTest, TellsTheDriverWhereTheStandbysAre) {

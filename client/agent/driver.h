@@ -40,6 +40,9 @@ class Driver {
   // Those that wait, and new ones, reach the active master; no session is left on another.
   virtual void open(const Target& target) = 0;
 
+  // What is amiss, as open() found it, although traffic runs as it should; empty if nothing is.
+  [[nodiscard]] virtual std::string warning() const { return ""; }
+
   // Is the proxy configured as we need it? Throws Failure, or gives advice. Changes nothing.
   [[nodiscard]] virtual std::vector<std::string> check() = 0;
 };

@@ -172,18 +172,23 @@ void Proxysql::open(const Target& target) {
     }
     // For its next start; traffic runs already.
     execute("SAVE MYSQL SERVERS TO DISK");
-    for (const auto& server : plan) {
-      const bool is_known = std::ranges::any_of(
-          target.standbys, [&](const auto& node) { return is_at(server, node.address); });
-      if (server.hostgroup == hostgroups.writer && !serves(server) && !is_known) {
-        spdlog::warn(
-            "proxysql={} server={} hostgroup={} reason=\"no node of the cluster has this"
-            " address: it gets no writes\"",
-            options_.admin.to_string(), server.address.to_string(), server.hostgroup);
-      }
-    }
   }
+  note_strangers(plan, target);
   if (options_.install_statement && !is_statement_installed_) install_statement();
+}
+
+// A writer that no node claims may be a mistake in either configuration.
+void Proxysql::note_strangers(const std::vector<ProxysqlServer>& servers, const Target& target) {
+  warning_.clear();
+  for (const auto& server : servers) {
+    if (server.hostgroup != options_.writer_hostgroup || serves(server)) continue;
+    const auto is_here = [&](const auto& node) { return is_at(server, node.address); };
+    if (std::ranges::any_of(target.standbys, is_here)) continue;
+    warning_ += (warning_.empty() ? "ProxySQL at " + options_.admin.to_string() + ": " : "; ") +
+                "server " + server.address.to_string() + " in hostgroup " + writer() +
+                " is no node of the cluster that was heard, and gets no writes: remove it there, or"
+                " correct active_master_sql_address of its node";
+  }
 }
 
 std::vector<std::string> Proxysql::check() {

@@ -47,6 +47,7 @@ class Proxysql : public Driver {
   void hold(const client::Hold& hold) override;
   [[nodiscard]] uint64_t running() override;
   void open(const Target& target) override;
+  [[nodiscard]] std::string warning() const override { return warning_; }
   [[nodiscard]] std::vector<std::string> check() override;
 
  private:
@@ -59,6 +60,7 @@ class Proxysql : public Driver {
   [[nodiscard]] std::vector<Address> busy_writers();
   void hold_servers(const std::string& which);
   void write(const std::vector<ProxysqlServer>& servers);
+  void note_strangers(const std::vector<ProxysqlServer>& servers, const Target& target);
   void install_statement();
   [[noreturn]] void fail(const std::string& what) const;
   [[nodiscard]] std::string writer() const { return std::to_string(options_.writer_hostgroup); }
@@ -67,6 +69,7 @@ class Proxysql : public Driver {
   const Options options_;
   std::optional<sql::Connection> connection_;
   bool is_statement_installed_ = false;
+  std::string warning_;
 };
 
 }  // namespace active_master::agent

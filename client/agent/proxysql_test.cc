@@ -244,6 +244,16 @@ TEST_F(ProxysqlTest, RepairsARestartedProxysql) {
   EXPECT_EQ(proxysql.servers(), "10:2:ONLINE 20:1:ONLINE");
 }
 
+TEST_F(ProxysqlTest, NamesAWriterThatNoNodeClaimsAsLongAsItIsThere) {
+  proxysql.add_server(kWriter, {"127.0.0.1", 9});
+  driver.open(target(1, {2}));
+  EXPECT_EQ(proxysql.servers(), "10:1:ONLINE 10:9:OFFLINE_SOFT 20:2:ONLINE");
+  driver.open(target(1, {2}));
+  EXPECT_THAT(driver.warning(), HasSubstr("127.0.0.1:9 in hostgroup 10 is no node"));
+  driver.open(target(1, {2, 9}));
+  EXPECT_EQ(driver.warning(), "") << "it was heard";
+}
+
 TEST_F(ProxysqlTest, NoticesAnotherHandInTheTables) {
   proxysql.after_load("UPDATE runtime_mysql_servers SET status = 'ONLINE'");
   EXPECT_THAT(failure([&] { driver.hold({}); }), HasSubstr("still serves"));

@@ -13,11 +13,14 @@ struct StatementRule {
 };
 
 // For PCRE and RE2 alike (ProxySQL has both): RE2 knows no references back into the pattern, so
-// each kind of quotes is a group of its own, and those that did not take part are empty.
+// each kind of quotes is a group of its own, and those that did not take part are empty. The last,
+// empty group always takes part: ProxySQL's PCRE knows no group after the last one that did, and
+// then doesn't rewrite at all. Case is written into the pattern, as the rule's CASELESS doesn't
+// reach its RE2 when that rewrites.
 inline constexpr StatementRule kProxysqlStatement{
-    R"re(^\s*SET\s+ACTIVE\s+MASTER\s+(?:'([A-Za-z0-9][A-Za-z0-9_.-]{0,63})')re"
+    R"re((?i)^\s*SET\s+ACTIVE\s+MASTER\s+(?:'([A-Za-z0-9][A-Za-z0-9_.-]{0,63})')re"
     R"re(|"([A-Za-z0-9][A-Za-z0-9_.-]{0,63})"|`([A-Za-z0-9][A-Za-z0-9_.-]{0,63})`)re"
-    R"re(|([A-Za-z0-9][A-Za-z0-9_.-]{0,63}))\s*;?\s*$)re",
+    R"re(|([A-Za-z0-9][A-Za-z0-9_.-]{0,63}))\s*;?\s*()$)re",
     R"(CALL active_master.set_active_master('\1\2\3\4'))"};
 
 // For PCRE2's substitution (MaxScale), where a group that did not take part is an error.

@@ -26,6 +26,14 @@ class Together : public Driver {
   void open(const Target& target) override {
     each([&](Driver& driver) { driver.open(target); });
   }
+  [[nodiscard]] std::string warning() const override {
+    std::string all;
+    for (const auto& driver : drivers_) {
+      const std::string one = driver->warning();
+      if (!one.empty()) all += (all.empty() ? "" : "; ") + one;
+    }
+    return all;
+  }
   [[nodiscard]] std::vector<std::string> check() override {
     std::vector<std::string> all;
     each([&](Driver& driver) {

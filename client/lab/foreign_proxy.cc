@@ -15,6 +15,7 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 constexpr auto kStartLimit = 60s;
+constexpr unsigned kUnknownNode = 33306;
 
 void write_file(const fs::path& file, const std::string& text) {
   std::ofstream(file) << text;
@@ -53,6 +54,7 @@ ForeignProxy::ForeignProxy(Cluster& cluster, ForeignKind kind, std::string name,
 
 void ForeignProxy::start_agent(const std::vector<std::string>& options) {
   auto arguments = cluster_.agent_arguments(name_);
+  arguments.push_back("--install-statement=yes");
   arguments.insert(arguments.end(), options.begin(), options.end());
   start(agent_, "agent", std::move(arguments));
   sql::Connection active = cluster_.node(Cluster::active_node(*cluster_.nodes().front())).connect();
@@ -64,6 +66,27 @@ void ForeignProxy::start_agent(const std::vector<std::string>& options) {
                    name_ + "'") ==
                active.value("SELECT EPOCH FROM INFORMATION_SCHEMA.ACTIVE_MASTER_STATE");
       });
+  active.execute("GRANT EXECUTE ON PROCEDURE active_master.set_active_master TO '" +
+                 std::string(kAppUser) + "'@'127.0.0.1'");
+  cluster_.wait_until_in_sync();
+}
+
+std::vector<std::string> ForeignProxy::not_rewritten() const {
+  sql::Options account = cluster_.through_proxy();
+  account.port = port();
+  std::vector<std::string> wrong;
+  for (const char* statement : {"SET ACTIVE MASTER nowhere", "set active master 'nowhere'",
+                                "Set  Active Master `nowhere`;", "SET ACTIVE MASTER \"nowhere\""}) {
+    std::string answer = "was accepted";
+    try {
+      sql::Connection(account).execute(statement);
+    } catch (const sql::Error& error) {
+      if (error.number() == kUnknownNode) continue;
+      answer = error.what();
+    }
+    wrong.push_back(name_ + ": " + statement + ": " + answer);
+  }
+  return wrong;
 }
 
 void ForeignProxy::start(std::unique_ptr<Process>& process, const std::string& what,

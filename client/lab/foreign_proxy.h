@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "client/lab/cluster.h"
 
@@ -24,6 +25,12 @@ class ForeignProxy {
 
   // Where clients connect.
   [[nodiscard]] uint16_t port() const { return port_.number(); }
+
+  [[nodiscard]] bool has_agent() const { return agent_ != nullptr; }
+
+  // SET ACTIVE MASTER in several spellings, with a node that doesn't exist: what was not rewritten
+  // into our CALL, which is refused for that.
+  [[nodiscard]] std::vector<std::string> not_rewritten() const;
 
  private:
   // The options that its agent needs.

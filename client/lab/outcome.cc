@@ -119,6 +119,11 @@ class Switcher {
       (void)wait_until(options_.interval, [] { return false; });
     }
     for (const auto& workload : workloads) workload->stop(history);
+    for (const auto& proxy : proxies) {
+      if (!proxy->has_agent()) continue;
+      for (auto& wrong : proxy->not_rewritten())
+        outcome_.report.violations.push_back(std::move(wrong));
+    }
     if (watch_) out_ << "read_only was looked at " << watch_->samples() << " times" << std::endl;
   }
 

@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "client/protocol/names.h"
@@ -92,6 +93,11 @@ class FakeMaxscale {
     const std::lock_guard lock(mutex_);
     return changes_;
   }
+  // What came along with changes, as its audit file shows it; then nothing of it is left.
+  [[nodiscard]] std::set<std::string> bodies() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(bodies_, {});
+  }
 
  private:
   struct Server {
@@ -163,7 +169,10 @@ class FakeMaxscale {
       service_filters_ = Json::parse(request.body()).at("data");
       return {204, {}};
     }
-    if (method == "PUT") return put(target);
+    if (method == "PUT") {
+      bodies_.insert(request.body());
+      return put(target);
+    }
     return error(404, "no such resource");
   }
 
@@ -260,6 +269,7 @@ class FakeMaxscale {
   Json filters_ = Json::array();
   Json service_filters_ = Json::array();
   int changes_ = 0;
+  std::set<std::string> bodies_;
   std::atomic<Manner> manner_ = Manner::kWell;
   std::atomic<bool> is_stopping_ = false;
   boost::asio::io_context io_;

@@ -94,7 +94,14 @@ Json Maxscale::get(const std::string& path) const {
 }
 
 void Maxscale::put(const std::string& path) const {
-  (void)request("PUT", path);
+  (void)request("PUT", path, note_);
+}
+
+// As text, since the id has 64 bits.
+void Maxscale::note(uint64_t epoch) {
+  note_ =
+      Json{{"active_master", {{"epoch", epoch}, {"switchover_id", std::to_string(switchover_id_)}}}}
+          .dump();
 }
 
 Maxscale::Seen Maxscale::read() const {
@@ -136,7 +143,9 @@ void Maxscale::run_monitor(const Seen& seen, bool on) const {
 // --- The driver
 // -----------------------------------------------------------------------------------
 
-void Maxscale::hold(const client::Hold&) {
+void Maxscale::hold(const client::Hold& hold) {
+  switchover_id_ = hold.switchover_id;
+  note(hold.epoch);
   const auto is_held = [](const Seen& seen) {
     return !seen.is_monitor_running &&
            std::ranges::none_of(seen.listeners, &Listener::is_running) &&
@@ -164,6 +173,7 @@ uint64_t Maxscale::running() {
 }
 
 void Maxscale::open(const Target& target) {
+  note(target.epoch);
   const auto is_target = [&](const Server& server) {
     return is_same_server(server.address, target.active.address);
   };
@@ -194,6 +204,7 @@ void Maxscale::open(const Target& target) {
            " or another program take another server for the master?");
     }
     held_at_.clear();
+    switchover_id_ = 0;
   }
   if (options_.install_statement && !is_statement_installed_) install_statement();
 }

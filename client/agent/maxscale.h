@@ -54,6 +54,7 @@ class Maxscale : public Driver {
                                        const std::string& body = "") const;
   [[nodiscard]] nlohmann::json get(const std::string& path) const;
   void put(const std::string& path) const;
+  void note(uint64_t epoch);
   [[nodiscard]] Seen read() const;
   void set_state(const Server& server, const char* what, bool on) const;
   void run_listeners(const Seen& seen, bool on) const;
@@ -62,6 +63,8 @@ class Maxscale : public Driver {
   [[noreturn]] void fail(const std::string& what) const;
 
   const Options options_;
+  std::string note_;               // goes along with each change, for MaxScale's admin_audit_file
+  uint64_t switchover_id_ = 0;     // of the hold that is not over; 0: none
   std::set<std::string> held_at_;  // servers that were master when we held
   bool is_statement_installed_ = false;
 };

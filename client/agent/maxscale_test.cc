@@ -51,6 +51,18 @@ TEST_F(MaxscaleTest, HoldsAndOpens) {
       "other=Running");
 }
 
+TEST_F(MaxscaleTest, SaysForWhichSwitchoverItChangesWhat) {
+  driver.hold({.switchover_id = 18446744073709551615U, .epoch = 2, .deadline = {}});
+  const std::string note =
+      R"({"active_master":{"epoch":2,"switchover_id":"18446744073709551615"}})";
+  EXPECT_THAT(maxscale.bodies(), ElementsAre(note));
+  driver.open(kServer2);
+  EXPECT_THAT(maxscale.bodies(), ElementsAre(note));
+  driver.open(kServer1);  // by no switchover
+  EXPECT_THAT(maxscale.bodies(),
+              ElementsAre(R"({"active_master":{"epoch":1,"switchover_id":"0"}})"));
+}
+
 TEST_F(MaxscaleTest, OpensTheOldMasterAgainAfterAnAbort) {
   driver.hold({});
   driver.open(kServer1);

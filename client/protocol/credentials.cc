@@ -1,18 +1,15 @@
 #include "client/protocol/credentials.h"
 
-#include <fcntl.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
 #include <openssl/x509_vfy.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <boost/algorithm/hex.hpp>
-#include <cerrno>
-#include <cstring>
 #include <optional>
 #include <string_view>
+
+#include "client/protocol/private_file.h"
 
 namespace active_master::protocol {
 namespace {
@@ -22,45 +19,8 @@ using boost::system::error_code;
 
 constexpr std::string_view kProxyKeyPrefix = "proxy-key:";
 
-// A file descriptor that is closed whatever happens.
-class OpenFile {
- public:
-  explicit OpenFile(const std::string& path)
-      // A named pipe must not make the server wait for a writer.
-      : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {}
-  ~OpenFile() {
-    if (fd_ >= 0) close(fd_);
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  [[nodiscard]] int fd() const { return fd_; }
-
- private:
-  const int fd_;
-};
-
 std::string about(const char* what, const std::string& path, const std::string& problem) {
   return std::string("the ") + what + " '" + path + "' " + problem;
-}
-
-// What is wrong with a file that others must not be able to read. Looked at through the open file,
-// so that it can't be exchanged in between.
-std::string check_private(const char* what, const std::string& path, const OpenFile& file,
-                          mode_t forbidden) {
-  if (file.fd() < 0) {
-    return about(what, path, std::string("can't be read: ") + std::strerror(errno));
-  }
-  struct stat info {};
-  if (fstat(file.fd(), &info) != 0 || !S_ISREG(info.st_mode)) {
-    return about(what, path, "is no regular file");
-  }
-  if (info.st_uid != geteuid() && (info.st_uid != 0 || (forbidden & S_IRGRP) != 0)) {
-    return about(what, path, "belongs to another user: chown it to the user of this program");
-  }
-  if ((info.st_mode & forbidden) != 0) {
-    return about(what, path, "can be read or changed by other users: chmod 600 it");
-  }
-  return {};
 }
 
 std::optional<Key> parse_proxy_key(std::string_view line) {
@@ -113,23 +73,14 @@ std::string parse_secrets(std::string_view text, std::vector<Credentials::Secret
 }
 
 std::string read_secrets(const std::string& path, std::vector<Credentials::Secret>& secrets) {
-  constexpr const char* kWhat = "secret file";
-  const OpenFile file(path);
-  if (auto error = check_private(kWhat, path, file, S_IRWXG | S_IRWXO); !error.empty()) {
-    return error;
+  std::string error;
+  std::string text = read_private_file(path, Credentials::kMaxFileSize + 1, error);
+  if (error.empty()) {
+    error = text.size() > Credentials::kMaxFileSize ? "is too long to be one"
+                                                    : parse_secrets(text, secrets);
   }
-  std::string text(Credentials::kMaxFileSize + 1, '\0');
-  size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got = ::read(file.fd(), text.data() + size, text.size() - size);
-    if (got < 0) return about(kWhat, path, std::string("can't be read: ") + std::strerror(errno));
-    if (got == 0) break;
-    size += static_cast<size_t>(got);
-  }
-  if (size == text.size()) return about(kWhat, path, "is too long to be one");
-  const auto error = parse_secrets(std::string_view(text).substr(0, size), secrets);
   OPENSSL_cleanse(text.data(), text.size());
-  return error.empty() ? "" : about(kWhat, path, error);
+  return error.empty() ? "" : about("secret file", path, error);
 }
 
 std::string use_crl(ssl::context& context, const std::string& path) {
@@ -147,9 +98,11 @@ std::shared_ptr<ssl::context> make_tls(const CredentialFiles& files, std::string
     error = "TLS needs a CA's certificate, an own certificate and its key: set all three or none";
     return nullptr;
   }
-  const OpenFile key(files.tls_key);
-  error = check_private("key", files.tls_key, key, S_IWGRP | S_IRWXO);
-  if (!error.empty()) return nullptr;
+  error = check_private_file(files.tls_key, Privacy::kGroup);
+  if (!error.empty()) {
+    error = about("key", files.tls_key, error);
+    return nullptr;
+  }
   const auto context = std::make_shared<ssl::context>(ssl::context::tls);
   SSL_CTX* native = context->native_handle();
   SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);

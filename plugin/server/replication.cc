@@ -1,17 +1,12 @@
 #include "plugin/server/replication.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <mutex>
 #include <thread>
 
 #include "client/protocol/names.h"
+#include "client/protocol/private_file.h"
 #include "plugin/server/gtid.h"
 
 namespace active_master {
@@ -35,36 +30,10 @@ std::string column(const Row& row, std::string_view name) {
   return it == row.end() ? std::string() : it->second.value_or("");
 }
 
-struct OpenFile {
-  explicit OpenFile(const std::string& path)
-      : fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {}
-  ~OpenFile() {
-    if (fd >= 0) close(fd);
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  const int fd;
-};
-
-// Its first line. What is wrong is told, never what the file holds.
+// Its first line.
 std::string read_password(const std::string& path, std::string& error) {
-  const OpenFile file(path);
-  struct stat info {};
-  char text[kMaxPassword + 2];
-  ssize_t size = 0;
-  if (file.fd < 0) {
-    error = std::string("can't be read: ") + std::strerror(errno);
-  } else if (fstat(file.fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-    error = "is no regular file";
-  } else if (info.st_uid != geteuid()) {
-    error = "belongs to another user: chown it to the server's user";
-  } else if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    error = "can be read or changed by other users: chmod 600 it";
-  } else if ((size = read(file.fd, text, sizeof text)) < 0) {
-    error = std::string("can't be read: ") + std::strerror(errno);
-  }
+  auto password = protocol::read_private_file(path, kMaxPassword + 2, error);
   if (!error.empty()) return {};
-  std::string password(text, static_cast<size_t>(size));
   password.resize(std::min(password.size(), password.find_first_of("\r\n")));
   if (password.empty() || password.size() > kMaxPassword)
     error = "must hold a password of 1 to 96 characters in its first line";

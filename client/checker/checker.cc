@@ -5,6 +5,7 @@
 #include <map>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 namespace active_master::lab {
 namespace {
@@ -211,10 +212,14 @@ void check_epochs(const Recording& recording, Report& report) {
   };
   std::map<uint64_t, Active> active;
   std::map<std::string, uint64_t> highest;
+  std::map<std::string, int64_t> lives;
   std::string lower;
   std::string second;
   for (const Observation& seen : recording.observations) {
     uint64_t& known = highest[seen.who];
+    // What a standby had only heard it has to hear again after a restart; an active master has not.
+    const bool is_new = std::exchange(lives[seen.who], seen.life) != seen.life;
+    if (is_new && seen.role != "ACTIVE") known = std::min(known, seen.epoch);
     if (seen.epoch < known && ++report.epochs_lowered == 1) {
       lower =
           seen.who + " went from " + std::to_string(known) + " to " + std::to_string(seen.epoch);

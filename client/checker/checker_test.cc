@@ -195,7 +195,7 @@ TEST(Checker, AnEmptyRecordingHasNoGaps) {
 
 Observation saw(const std::string& who, int64_t at, uint64_t epoch, const std::string& role,
                 bool writable) {
-  return {who, at, at + 10, false, epoch, role, "NONE", writable};
+  return {who, at, at + 10, false, epoch, role, "NONE", writable, 0};
 }
 
 TEST(Checker, EpochsThatGrowAreGood) {
@@ -214,6 +214,20 @@ TEST(Checker, FindsAnEpochThatGoesDown) {
   recording.observations.push_back(proxy);
   EXPECT_THAT(check(recording, {}).violations,
               ElementsAre("1 epochs that went down, e.g. proxy1 went from 2 to 1"));
+}
+
+TEST(Checker, ForgivesOnlyAStandbyThatRestarted) {
+  Recording recording = good_recording();
+  Observation before = saw("node2", 0, 2, "STANDBY", false);
+  Observation after = saw("node2", 50, 1, "STANDBY", false);
+  recording.observations = {before, after};
+  EXPECT_THAT(check(recording, {}).violations, ElementsAre(HasSubstr("epochs that went down")));
+  after.life = 1;
+  recording.observations = {before, after};
+  EXPECT_THAT(check(recording, {}).violations, ElementsAre());
+  after.role = "ACTIVE";
+  recording.observations = {before, after};
+  EXPECT_THAT(check(recording, {}).violations, ElementsAre(HasSubstr("epochs that went down")));
 }
 
 TEST(Checker, FindsTwoNodesOfOneEpoch) {

@@ -64,15 +64,21 @@ Switchover switchover_from(const Json& json) {
 Json to_json(const Observation& o) {
   Json json = {{"saw", o.who}, {"start", o.start_us}, {"end", o.end_us}, {"epoch", o.epoch}};
   if (o.is_proxy) return json;
-  json.update({{"role", o.role}, {"phase", o.phase}, {"writable", o.is_writable}});
+  json.update(
+      {{"role", o.role}, {"phase", o.phase}, {"writable", o.is_writable}, {"life", o.life}});
   return json;
 }
 
 Observation observation_from(const Json& json) {
-  return {json.at("saw"),          json.at("start"),
-          json.at("end"),          !json.contains("role"),
-          json.at("epoch"),        json.value("role", ""),
-          json.value("phase", ""), json.value("writable", false)};
+  return {json.at("saw"),
+          json.at("start"),
+          json.at("end"),
+          !json.contains("role"),
+          json.at("epoch"),
+          json.value("role", ""),
+          json.value("phase", ""),
+          json.value("writable", false),
+          json.value("life", int64_t{0})};
 }
 
 Json to_json(const Footprint& f, const char* when) {

@@ -108,6 +108,7 @@ struct Observation {
   std::string role{};  // of a node
   std::string phase{};
   bool is_writable = false;  // read_only is off
+  int64_t life = 0;          // grows whenever a node may have restarted in between
 
   bool operator==(const Observation&) const = default;
 };

@@ -219,6 +219,8 @@ void Cluster::write_option_file(const Node& node) const {
   set("datadir", node.data());
   set("socket", node.socket());
   set("pid_file", node.data() / "pid");
+  // A server that starts removes temporary tables from it, whosever they are.
+  set("tmpdir", node.data());
   set("plugin_dir", directory() / "plugins");
   set("bind_address", "127.0.0.1");
   set("port", std::to_string(node.sql_port()));
@@ -361,13 +363,16 @@ std::vector<std::string> Cluster::agent_arguments(const std::string& name) const
   return arguments;
 }
 
-void Cluster::start_agent() {
+void Cluster::start_agent(const std::string& faults) {
   auto arguments = agent_arguments("haproxy1");
   for (const std::string& argument :
        {"--haproxy-socket=" + proxy_socket().string(), std::string("--backend=active_master"),
         std::string("--server=active"), "--frontend=" + proxy_port_.address(),
         "--park=" + closed_port_.address()}) {
     arguments.push_back(argument);
+  }
+  if (!faults.empty()) {
+    arguments.insert(arguments.begin(), {"/usr/bin/env", "ACTIVE_MASTER_FAULT=" + faults});
   }
   agent_ = std::make_unique<Process>(Command{.name = "active-master-agent",
                                              .arguments = std::move(arguments),

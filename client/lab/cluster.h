@@ -129,7 +129,8 @@ class Cluster {
   }
 
   [[nodiscard]] Process& agent() { return *agent_; }
-  void start_agent();
+  // With these fault points armed, if it has any.
+  void start_agent(const std::string& faults = "");
   // What every agent of this cluster is started with.
   [[nodiscard]] std::vector<std::string> agent_arguments(const std::string& name) const;
 

@@ -15,6 +15,9 @@ class Play;
 enum class Setting {
   kPair,  // two nodes in a ring
   kStar,  // three nodes, whose standbys replicate from the active master only
+  // The same with the plugin and the agent that have fault points.
+  kPoints,
+  kPointsStar,
 };
 
 struct Scenario {
@@ -31,6 +34,7 @@ struct Scenario {
 [[nodiscard]] std::vector<Scenario> process_faults();
 [[nodiscard]] std::vector<Scenario> strangers_at_the_door();
 [[nodiscard]] std::vector<Scenario> following();
+[[nodiscard]] std::vector<Scenario> at_fault_points();
 
 // All of them, those of the same setting together.
 [[nodiscard]] const std::vector<Scenario>& scenarios();

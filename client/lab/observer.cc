@@ -33,6 +33,7 @@ std::vector<Observation> Observer::stop() {
 
 void Observer::watch(const std::stop_token& stop, const Node& node) {
   std::optional<sql::Connection> connection;
+  int64_t life = 0;
   const auto look = [&](const char* statement, auto note) {
     Observation seen;
     seen.start_us = now_us();
@@ -50,6 +51,7 @@ void Observer::watch(const std::stop_token& stop, const Node& node) {
         seen.role = row[1].value_or("");
         seen.phase = row[2].value_or("");
         seen.is_writable = row[3] == "0";
+        seen.life = life;
         seen_.push_back(std::move(seen));
       });
       // News of a proxy come to one node earlier than to another, but to each in their order.
@@ -63,6 +65,7 @@ void Observer::watch(const std::stop_token& stop, const Node& node) {
       }
     } catch (const sql::Error&) {
       connection.reset();  // the node is down, or on its way
+      ++life;
       std::this_thread::sleep_for(kRetry);
     }
     std::this_thread::sleep_for(kPeriod);

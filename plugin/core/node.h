@@ -140,6 +140,8 @@ struct FollowJob {
   uint32_t server_id = 0;
   std::vector<uint32_t> members;  // server ids of the cluster's nodes
   bool may_change = true;
+  // A node that was not heard since the start is missing there: a connection may lead to it.
+  bool all_members_are_known = true;
 };
 // Don't replicate from the active master, nor from any other member of the cluster.
 struct LeaveJob {
@@ -509,6 +511,7 @@ class Node {
   void rest_from_following();
   void answer_rejoin(const Error& error);
   [[nodiscard]] std::vector<uint32_t> member_server_ids() const;
+  [[nodiscard]] bool knows_all_members() const;
   [[nodiscard]] std::string standbys_that(bool (*is_meant)(Replication)) const;
   [[nodiscard]] Error take_acknowledgement(Proxy& proxy, SwitchoverId switchover) const;
 

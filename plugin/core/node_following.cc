@@ -52,6 +52,11 @@ std::vector<uint32_t> Node::member_server_ids() const {
   return ids;
 }
 
+bool Node::knows_all_members() const {
+  return std::ranges::none_of(peers_,
+                              [](const auto& peer) { return peer.second.state.server_id == 0; });
+}
+
 // This node, and the connected standbys, with what keeps them.
 std::string Node::standbys_that(bool (*is_meant)(Replication)) const {
   std::string text;

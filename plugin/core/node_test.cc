@@ -842,6 +842,26 @@ Replication replication(World& world, const char* node) {
   return world.node(node).replication();
 }
 
+// Else it would make a second connection beside one that leads to the node that it doesn't know.
+World a_standby_that_restarts_says_whom_it_has_not_heard_yet() {
+  World world = bootstrapped({"node1", "node2", "node3"});
+  world.crash("node2");
+  world.crash("node3");
+  std::vector<bool> known;
+  world.on_job = [&known](const World::PendingJob& job, JobDone& done) {
+    const auto* follow = std::get_if<FollowJob>(&job.job);
+    if (!follow || job.node != "node3") return;
+    known.push_back(follow->all_members_are_known);
+    if (known.size() == 1) done.error = "not every node was heard";
+  };
+  world.restart("node3");
+  EXPECT_EQ(known, std::vector{false});
+  world.restart("node2");
+  world.pass(Duration{4'000'000});
+  EXPECT_EQ(known, (std::vector{false, true}));
+  return world;
+}
+
 World the_old_master_follows_the_new_one() {
   World world = bootstrapped();
   EXPECT_EQ(replication(world, "node2"), Replication::kFollowing);
@@ -1031,6 +1051,7 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(news_while_waiting_for_proxies_is_taken_in),
     SCENARIO(a_write_past_the_fence_is_noticed),
     SCENARIO(read_only_switched_off_on_a_standby_is_set_again),
+    SCENARIO(a_standby_that_restarts_says_whom_it_has_not_heard_yet),
     SCENARIO(the_old_master_follows_the_new_one),
     SCENARIO(a_standby_that_cannot_follow_is_an_exception_and_tries_again),
     SCENARIO(an_old_master_with_errant_transactions_diverges_until_it_is_repaired),

@@ -546,7 +546,7 @@ struct Rules {
     n.following_.due = n.now_ + kFollowLimit;
     run_follow_job(n,
                    FollowJob{n.following_.address, active_server_id(n), n.member_server_ids(),
-                             n.config_.repoint},
+                             n.config_.repoint, n.knows_all_members()},
                    Step::kChange);
   }
   static void note_following(Node& n) {

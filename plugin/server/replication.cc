@@ -183,6 +183,11 @@ void follow(Session& session, const FollowJob& job, const std::atomic<bool>& can
   if (to_change) {
     connection = named(*to_change);
     session.query("STOP SLAVE " + connection);
+  } else if (!sources.empty() && !job.all_members_are_known) {
+    // A second connection would bring this server everything twice.
+    throw std::runtime_error(
+        "not every node of active_master_peers was heard since this server started, so it isn't "
+        "known whether its replication connection leads to one of them");
   } else {
     const bool is_taken = std::ranges::any_of(
         sources, [](const Row& source) { return column(source, "Connection_name").empty(); });

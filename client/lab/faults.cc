@@ -42,11 +42,22 @@ bool is_wanted(const Scenario& scenario, const FaultOptions& options) {
 }
 
 // What went wrong; empty when nothing did.
-std::string play(const Scenario& scenario, Cluster& cluster) {
+std::string play(const Scenario& scenario, Cluster& cluster,
+                 const std::filesystem::path& recordings) {
   try {
     Play under_load(cluster);
-    scenario.play(under_load);
-    under_load.finish(scenario.name, {.errors_inside_allowed = scenario.clients_may_see_it});
+    const auto save_it = [&] {
+      if (!recordings.empty())
+        save(under_load.recording(), recordings / (scenario.name + ".jsonl"));
+    };
+    try {
+      scenario.play(under_load);
+      under_load.finish(scenario.name, {.errors_inside_allowed = scenario.clients_may_see_it});
+    } catch (const std::exception&) {
+      save_it();
+      throw;
+    }
+    save_it();
     return {};
   } catch (const LabError& failure) {
     return failure.what();
@@ -60,6 +71,7 @@ class Runner {
   explicit Runner(const FaultOptions& options) : options_(options) {}
 
   bool run() {
+    if (!options_.recordings.empty()) std::filesystem::create_directories(options_.recordings);
     for (const Scenario& scenario : scenarios()) {
       if (is_wanted(scenario, options_)) run(scenario);
     }
@@ -73,7 +85,7 @@ class Runner {
     if (cluster_ && setting_ != scenario.setting) stop_cluster();
     if (!cluster_) cluster_ = make_cluster(options_.lab, setting_ = scenario.setting);
     const int64_t start = now_us();
-    std::string error = play(scenario, *cluster_);
+    std::string error = play(scenario, *cluster_, options_.recordings);
     if (!error.empty()) {
       cluster_->keep_files();
       error += "\n       logs: " + cluster_->directory().string();

@@ -41,8 +41,9 @@ struct Scenario {
 
 struct FaultOptions {
   LabOptions lab;
-  std::vector<std::string> only = {};  // names; a trailing * stands for any ending
-  bool all = false;                    // not only the representative ones
+  std::vector<std::string> only = {};     // names; a trailing * stands for any ending
+  bool all = false;                       // not only the representative ones
+  std::filesystem::path recordings = {};  // a directory to save what was seen of each one in
 };
 
 // Prints a line for each, and a summary. True when all passed.

@@ -43,6 +43,7 @@ struct CommandLine {
   Statements statements = Statements::kPlain;
   bool no_agents = false;
   std::string recording;
+  Rules rules;
 };
 
 void add_lab_options(CLI::App& app, LabOptions& lab) {
@@ -160,6 +161,8 @@ int run(int argc, char** argv) {
       ->add_option("--only", line.faults.only,
                    "Only these scenarios; NAME* for all that begin with NAME")
       ->delimiter(',');
+  faults->add_option("--save", line.faults.recordings,
+                     "A directory for what was seen of each scenario, as `check` reads it");
   faults->add_flag("--all", line.faults.all, "Every scenario, not only the representative ones");
   faults->add_flag("--list", line.list, "Show the scenarios");
 
@@ -171,7 +174,11 @@ int run(int argc, char** argv) {
   add_nodes(*up, line);
 
   auto* check = app.add_subcommand("check", "Check a saved recording again");
-  check->add_option("FILE", line.recording, "What `run --save` wrote")->required();
+  check->add_option("FILE", line.recording, "What `run --save` or `faults --save` wrote")
+      ->required();
+  check->add_flag(
+      "--clients-may-see-it", line.rules.errors_inside_allowed,
+      "A server died under the clients: errors inside of transactions are no violation");
 
   try {
     app.parse(argc, argv);
@@ -181,7 +188,7 @@ int run(int argc, char** argv) {
 
   watch_for_interrupts();
   ::signal(SIGPIPE, SIG_IGN);
-  if (check->parsed()) return result(check_recording(line.recording));
+  if (check->parsed()) return result(check_recording(line.recording, line.rules));
   if (up->parsed()) {
     keep_up(line.lab);
     return 0;

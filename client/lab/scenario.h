@@ -38,7 +38,7 @@ struct RunOptions {
 void keep_up(const LabOptions& options);
 
 // Reads a recording and checks it again.
-[[nodiscard]] bool check_recording(const std::filesystem::path& file);
+[[nodiscard]] bool check_recording(const std::filesystem::path& file, const Rules& rules);
 
 // What the report says, for people.
 [[nodiscard]] std::string to_text(const Report& report);

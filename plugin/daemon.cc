@@ -207,8 +207,11 @@ void Daemon::start_network() {
 
 void Daemon::handle(const Input& input) {
   if (!node_) return;
-  for (auto& action : node_->handle(input, monotonic_now(), wall_now()))
-    carry_out(std::move(action));
+  // Taken out of the node first: to send may end a connection whose queue is full, and then the
+  // node is given that input here, within.
+  const auto made = node_->handle(input, monotonic_now(), wall_now());
+  std::vector<Action> actions(std::move_iterator(made.begin()), std::move_iterator(made.end()));
+  for (auto& action : actions) carry_out(std::move(action));
   schedule();
 }
 

@@ -9,6 +9,7 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 #include <deque>
+#include <mutex>
 
 #include "client/protocol/frame.h"
 #include "client/protocol/test_credentials.h"
@@ -174,7 +175,10 @@ class DaemonTest : public testing::Test {
   [[nodiscard]] Result ask(int i, Input command, uint64_t id) {
     const auto report = daemon(i).request({id}, std::move(command), [] { return false; });
     EXPECT_TRUE(report) << "no answer";
-    if (report && report->result != Result::kDone) last_error = report->error;
+    if (report && report->result != Result::kDone) {
+      const std::lock_guard lock(last_error_mutex);
+      last_error = report->error;
+    }
     return report ? report->result : Result::kUnknown;
   }
   void bootstrap() {
@@ -199,6 +203,7 @@ class DaemonTest : public testing::Test {
 
   protocol::TestDirectory directory;
   Member members[2];
+  std::mutex last_error_mutex;  // statements wait on threads of their own
   std::string last_error;
 };
 

@@ -339,7 +339,7 @@ class Node {
   // There is one table of rules; only who tests the tests hands in another.
   Node(Config config, const Durable& durable, std::span<const Rule> table = rules());
 
-  // The actions are to be carried out in their order, before the next input.
+  // The actions are to be carried out in their order. They are gone with the next input.
   [[nodiscard]] std::span<Action> handle(const Input& input, Time now, WallTime wall);
 
   // When handle(Tick) has something to do at the latest.

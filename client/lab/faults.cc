@@ -41,6 +41,12 @@ bool is_wanted(const Scenario& scenario, const FaultOptions& options) {
   });
 }
 
+void must_be_found(const std::string& what, const Report& report) {
+  std::string all;
+  for (const std::string& violation : report.violations) all += "\n       found: " + violation;
+  must(all.find(what) != std::string::npos, "the checker does not find what is wrong" + all);
+}
+
 // What went wrong; empty when nothing did.
 std::string play(const Scenario& scenario, Cluster& cluster,
                  const std::filesystem::path& recordings) {
@@ -52,6 +58,10 @@ std::string play(const Scenario& scenario, Cluster& cluster,
     };
     try {
       scenario.play(under_load);
+      if (!scenario.must_find.empty()) {
+        must_be_found(scenario.must_find, under_load.report_of_what_is_wrong());
+        return {};
+      }
       under_load.finish(scenario.name, {.errors_inside_allowed = scenario.clients_may_see_it});
     } catch (const std::exception&) {
       save_it();
@@ -92,7 +102,7 @@ class Runner {
     }
     count(scenario.name, scenario.verifies, start, error);
     // Whatever state it is in now, the next scenario begins with a new one.
-    if (!error.empty()) stop_cluster();
+    if (!error.empty() || !scenario.must_find.empty()) stop_cluster();
   }
 
   void stop_cluster() {
@@ -128,8 +138,8 @@ class Runner {
 const std::vector<Scenario>& scenarios() {
   static const std::vector<Scenario> all = [] {
     std::vector<Scenario> every;
-    for (const auto& theme :
-         {refusals(), process_faults(), strangers_at_the_door(), following(), at_fault_points()})
+    for (const auto& theme : {refusals(), process_faults(), strangers_at_the_door(), following(),
+                              at_fault_points(), planted_faults()})
       every.insert(every.end(), theme.begin(), theme.end());
     std::stable_sort(every.begin(), every.end(),
                      [](const Scenario& a, const Scenario& b) { return a.setting < b.setting; });

@@ -28,6 +28,7 @@ struct Scenario {
   Setting setting = Setting::kPair;
   bool is_representative = true;    // else only played with --all
   bool clients_may_see_it = false;  // a server dies under them
+  std::string must_find = {};       // a planted fault: the violation that the checker must report
 };
 
 [[nodiscard]] std::vector<Scenario> refusals();
@@ -35,6 +36,7 @@ struct Scenario {
 [[nodiscard]] std::vector<Scenario> strangers_at_the_door();
 [[nodiscard]] std::vector<Scenario> following();
 [[nodiscard]] std::vector<Scenario> at_fault_points();
+[[nodiscard]] std::vector<Scenario> planted_faults();
 
 // All of them, those of the same setting together.
 [[nodiscard]] const std::vector<Scenario>& scenarios();

@@ -77,6 +77,55 @@ BEGIN
     USING id;
 END //
 
+-- Failover, when the active master is gone. The node that is named directs it; the statement can be given on
+-- any node that reaches that one.
+
+CREATE OR REPLACE DEFINER = active_master@localhost
+PROCEDURE active_master.failover_check(IN node TEXT CHARACTER SET utf8mb4)
+  SQL SECURITY DEFINER MODIFIES SQL DATA
+  COMMENT 'Could that node take the role by itself, and what would be lost? Changes nothing; one row per check'
+BEGIN
+  DECLARE id BIGINT UNSIGNED DEFAULT UUID_SHORT();
+  CALL active_master.request(CONCAT('failover_check ', id, ' ', IFNULL(node, '')));
+  EXECUTE IMMEDIATE
+    "SELECT NODE, CHECK_NAME, VERDICT, DETAIL, REMEDY
+       FROM information_schema.ACTIVE_MASTER_CHECKS WHERE ID = ? ORDER BY SEQ"
+    USING id;
+END //
+
+CREATE OR REPLACE DEFINER = active_master@localhost
+PROCEDURE active_master.request_failover(IN verb TEXT CHARACTER SET utf8mb4, IN node TEXT CHARACTER SET utf8mb4)
+  SQL SECURITY DEFINER MODIFIES SQL DATA
+  COMMENT 'Used by the other procedures'
+BEGIN
+  DECLARE id BIGINT UNSIGNED DEFAULT UUID_SHORT();
+  CALL active_master.request(CONCAT(verb, ' ', id, ' ', IFNULL(node, '')));
+  EXECUTE IMMEDIATE
+    "SELECT PHASE, DURATION_US, '' AS DETAIL
+       FROM information_schema.ACTIVE_MASTER_SWITCHOVERS WHERE ID = ?
+     UNION ALL
+     SELECT 'DONE', CAST(SUM(DURATION_US) AS UNSIGNED),
+            CONCAT(TO_NODE, ' is the active master in epoch ', EPOCH, IFNULL(CONCAT('; ', ERROR), ''))
+       FROM information_schema.ACTIVE_MASTER_SWITCHOVERS WHERE ID = ?"
+    USING id, id;
+END //
+
+CREATE OR REPLACE DEFINER = active_master@localhost
+PROCEDURE active_master.failover(IN node TEXT CHARACTER SET utf8mb4)
+  SQL SECURITY DEFINER MODIFIES SQL DATA
+  COMMENT 'Makes that node the active master if every other node lets it and none has more; one row per phase'
+BEGIN
+  CALL active_master.request_failover('failover', node);
+END //
+
+CREATE OR REPLACE DEFINER = active_master@localhost
+PROCEDURE active_master.force_failover(IN node TEXT CHARACTER SET utf8mb4)
+  SQL SECURITY DEFINER MODIFIES SQL DATA
+  COMMENT 'The same though nodes are not connected (make sure that they are off) or have more (it is lost)'
+BEGIN
+  CALL active_master.request_failover('force_failover', node);
+END //
+
 CREATE OR REPLACE DEFINER = active_master@localhost
 PROCEDURE active_master.bootstrap()
   SQL SECURITY DEFINER MODIFIES SQL DATA

@@ -48,6 +48,10 @@ std::string serialize(const Durable& durable, uint64_t serial) {
     put("grant_candidate", durable.grant->candidate);
     put("grant_gtid", durable.grant->gtid);
   }
+  if (durable.promise) {
+    put("promise_epoch", std::to_string(durable.promise->epoch.value));
+    put("promise_candidate", durable.promise->candidate);
+  }
   const auto sum = checksum(text);
   return text.append(kChecksum).append(std::to_string(sum)).append("\n");
 }
@@ -99,6 +103,11 @@ std::optional<Stored> parse_durable(std::string_view text, std::string& error) {
     grant.gtid = values["grant_gtid"];
     numbers_ok &= to_number(values["grant_id"], grant.id.value) &&
                   to_number(values["grant_epoch"], grant.epoch.value);
+  }
+  if (values.contains("promise_epoch")) {
+    auto& promise = durable.promise.emplace();
+    promise.candidate = values["promise_candidate"];
+    numbers_ok &= to_number(values["promise_epoch"], promise.epoch.value);
   }
   if (!numbers_ok) {
     error = "a number in it is malformed";

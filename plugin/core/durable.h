@@ -40,6 +40,15 @@ struct Grant {
   bool operator==(const Grant&) const = default;
 };
 
+// This node lets `candidate` have the role in `epoch`, and helps nobody to a lower one. Durable
+// before it is sent.
+struct Promise {
+  Epoch epoch;
+  NodeName candidate;
+
+  bool operator==(const Promise&) const = default;
+};
+
 struct Durable {
   Identity identity;
   Role role = Role::kNew;
@@ -48,6 +57,7 @@ struct Durable {
   std::string active_address;  // its SQL address
   std::optional<Intent> intent;
   std::optional<Grant> grant;
+  std::optional<Promise> promise;
 
   bool operator==(const Durable&) const = default;
 };

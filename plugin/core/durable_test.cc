@@ -16,6 +16,7 @@ Durable full() {
   durable.active_address = "127.0.0.1:3306";
   durable.intent = Intent{{1}, {43}, "node2"};
   durable.grant = Grant{{2}, {44}, "node3", "0-1-100"};
+  durable.promise = Promise{{102}, "node3"};
   return durable;
 }
 

@@ -67,6 +67,15 @@ const std::vector<ErrorEntry>& error_catalogue() {
       {ErrorCode::kCantFollow, "this server could not be made to replicate from the active master",
        "mend what the text names; it is tried again every 3 s, and by CALL "
        "active_master.rejoin()"},
+      {ErrorCode::kMasterAlive, "failover while the active master is alive",
+       "move the role with active_master.set_active_master(node)"},
+      {ErrorCode::kNotFenced, "a node does not answer, so it is not known to take no writes",
+       "make sure that it is off and stays off until this is done, then CALL "
+       "active_master.force_failover(node)"},
+      {ErrorCode::kOthersAhead, "another node has transactions that the candidate lacks",
+       "choose that node, or give them up with active_master.force_failover(node)"},
+      {ErrorCode::kNoPromise, "a node does not let the candidate have the role",
+       "see the text, and try again"},
   };
   return catalogue;
 }

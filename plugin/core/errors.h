@@ -40,6 +40,10 @@ enum class ErrorCode : uint32_t {
   kUnknownSwitchover = 33333,
   kDiverged = 33340,
   kCantFollow = 33341,
+  kMasterAlive = 33350,
+  kNotFenced = 33351,
+  kOthersAhead = 33352,
+  kNoPromise = 33353,
 };
 
 inline constexpr const char* kSqlState = "AM000";

@@ -34,6 +34,7 @@ struct NodeState {
   bool confirmed = false;  // the active node says so to the sender
   Replication replication = Replication::kNone;
   std::string replication_error{};
+  Epoch promise{};  // no lower one is activated with the sender's help
 };
 
 struct ProxyState {
@@ -66,6 +67,8 @@ struct SwitchRequest {
   NodeName target;
   NodeName requested_by;
   bool check_only = false;
+  bool failover = false;  // `target` shall take the role by itself
+  bool forced = false;    // nodes that are not connected are off, what is missing is given up
 };
 
 struct CancelRequest {
@@ -131,8 +134,30 @@ struct Decline {
   std::string error;
 };
 
+// Two questions. From the candidate of a failover: would you let me have the role, and with
+// `binding`, from now on you won't help anybody to a lower epoch. Without an id, from a restarted
+// active master: is anybody active in a higher epoch than mine, or about to be?
+struct Ask {
+  SwitchoverId id;
+  uint64_t round = 0;
+  Epoch epoch;
+  bool binding = false;
+};
+
+struct AskReply {
+  SwitchoverId id;
+  uint64_t round = 0;
+  bool promised = false;
+  std::string refusal;  // why the sender does not promise
+  Epoch epoch;          // highest activation known to the sender
+  Epoch promise;
+  bool bids = false;   // it is about to take the role by a failover
+  bool alive = false;  // the sender is the active master, or hears it
+  std::string gtids;   // in its binlog and its relay logs
+};
+
 using NodeMessage = std::variant<NodeState, SwitchRequest, CancelRequest, CheckRequest, CheckReply,
                                  Probe, ProbeReply, Offer, GrantRequest, Decline, SwitchoverReport,
-                                 ProxyNews, FollowRequest, FollowReply>;
+                                 ProxyNews, FollowRequest, FollowReply, Ask, AskReply>;
 
 }  // namespace active_master

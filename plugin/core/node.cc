@@ -20,9 +20,9 @@ constexpr States kFollowers{State::kStandby, State::kResume};
 // After the director's own limits a statement waits a little for the news to travel.
 constexpr Duration kAnswerMargin{2'000'000};
 
-constexpr States kTimed{State::kCheck,    State::kApproach, State::kIntent,
-                        State::kPause,    State::kDrain,    State::kFence,
-                        State::kHandover, State::kCatchUp,  State::kResume};
+constexpr States kTimed{State::kCheck,  State::kApproach, State::kIntent,   State::kPause,
+                        State::kDrain,  State::kFence,    State::kHandover, State::kCatchUp,
+                        State::kResume, State::kAsk,      State::kBid,      State::kApply};
 
 std::string with_id(SwitchoverId id) {
   return " switchover=" + std::to_string(id.value);
@@ -39,6 +39,7 @@ Node::Node(Config config, const Durable& durable, std::span<const Rule> table)
     durable_.role = was_bootstrapped ? Role::kStandby : Role::kNew;
     durable_.intent.reset();
     durable_.grant.reset();
+    durable_.promise.reset();
     if (durable_.active_node == self()) durable_.active_node.clear();
   }
   if (!durable_.active_node.empty() && durable_.active_node != self()) {
@@ -127,7 +128,10 @@ Event Node::absorb(const LinkUp& input) {
   send(input.node, node_state());
   send_all_proxies(input.node);
   send_history(input.node);
-  if (durable_.grant && durable_.grant->candidate == input.node) send(input.node, offer());
+  if (state_ == State::kGranted && durable_.grant->candidate == input.node)
+    send(input.node, offer());
+  if (state_ == State::kRecover) recall(input.node);
+  if (is_bidding()) send_ask(input.node);
   return Event::kNone;
 }
 
@@ -159,6 +163,11 @@ Event Node::absorb(const JobDone& input) {
                                    input.error.empty(), cut(input.error)});
     } else if (errand.kind == Errand::Kind::kCompare) {
       send(errand.from, FollowReply{errand.number, cut(input.error), cut(input.text)});
+    } else if (errand.kind == Errand::Kind::kPromise && input.error.empty()) {
+      errands_[run_aside(ReadGtidsJob{true})] = {Errand::Kind::kAsk, errand.from, errand.id,
+                                                 errand.number, errand.promise};
+    } else if (errand.kind == Errand::Kind::kPromise || errand.kind == Errand::Kind::kAsk) {
+      answer_ask(errand, input.text, input.error);
     } else {
       auto rows = input.rows;
       if (!input.error.empty()) {
@@ -200,7 +209,8 @@ Event Node::absorb(const BootstrapCommand& input) {
 }
 
 Event Node::absorb(const SwitchCommand& input) {
-  SwitchRequest request{input.id, input.target, self(), input.check_only};
+  SwitchRequest request{input.id,         input.target,   self(),
+                        input.check_only, input.failover, input.forced};
   requests_[input.id] = {
       now_ + config_.switchover_timeout + config_.resume_timeout + kAnswerMargin, {}, request};
   if (!is_valid_name(input.target)) {
@@ -208,9 +218,20 @@ Event Node::absorb(const SwitchCommand& input) {
                                "'" + input.target.substr(0, kMaxNameLength) + "' is no node name"));
   } else if (known_epoch() == Epoch{}) {
     refuse(request, make_error(ErrorCode::kNotBootstrapped, "no active master is known here"));
-  } else if (role() == Role::kActive || operation_) {
+  } else if (input.failover && input.target != self()) {  // the candidate directs it
+    if (!knows(input.target)) {
+      refuse(request, make_error(ErrorCode::kUnknownNode,
+                                 "node " + input.target + " is not known to " + self()));
+    } else if (!linked(input.target)) {
+      refuse(request, make_error(ErrorCode::kCandidateUnreachable,
+                                 "node " + input.target + " is not connected to " + self()));
+    } else {
+      requests_[input.id].sent_to = input.target;
+      send(input.target, std::move(request));
+    }
+  } else if (input.failover || role() == Role::kActive || operation_) {
     request_ = request;
-    return Event::kSwitch;
+    return input.failover ? Event::kFailover : Event::kSwitch;
   } else if (durable_.active_node == self()) {
     refuse(request,
            make_error(ErrorCode::kBusy, std::string("this node is in state ") + to_string(state_)));
@@ -284,6 +305,7 @@ Event Node::receive(const NodeName& from, const NodeState& message) {
   state.node = from;
   // Whoever hears only this node learns through it that the active master is there.
   dirty_ |= is_confirmed() != was_confirmed;
+  if (state_ == State::kRecover) recall(from);  // its answers get here now
   hear_pause(message);
   if (!message.activation || message.activation->epoch <= known_epoch() ||
       message.activation->node == self() || !is_valid_name(message.activation->node)) {
@@ -302,6 +324,12 @@ Event Node::receive(const NodeName& from, const SwitchRequest& message) {
   }
   request_ = message;
   request_->requested_by = from;
+  if (message.failover && message.target == self() && known_epoch() > Epoch{})
+    return Event::kFailover;
+  if (message.failover) {
+    refuse(*request_, make_error(ErrorCode::kUnknownNode, "node " + self() + " is no candidate"));
+    return Event::kNone;
+  }
   if (role() == Role::kActive || operation_) return Event::kSwitch;
   refuse(*request_, make_error(ErrorCode::kDirectorUnreachable,
                                "node " + self() + " is not the active master"));
@@ -391,7 +419,7 @@ Event Node::receive(const NodeName& from, const SwitchoverReport& message) {
 void Node::enter(State next, const Rule& rule) {
   const State old = state_;
   const Phase old_phase = phase_of(old);
-  if (operation_ && old_phase != phase_of(next)) {
+  if (operation_ && old_phase != phase_of(next) && next != State::kAsk) {
     if (old_phase != Phase::kNone) {
       operation_->report->phases.push_back({old_phase, now_ - operation_->phase_since});
     }
@@ -503,6 +531,7 @@ NodeState Node::node_state() const {
   state.confirmed = is_confirmed();
   state.replication = following_.status;
   state.replication_error = following_.error;
+  if (durable_.promise) state.promise = durable_.promise->epoch;
   state.phase = phase_of(state_);
   state.sql_address = config_.sql_address;
   state.fenced = fenced();
@@ -561,6 +590,7 @@ Error Node::refusal(const SwitchRequest& request) const {
 }
 
 void Node::adopt(const Activation& activation) {
+  following_.alone = is_failover(durable_.epoch, activation.epoch);
   activation_ = activation;
   durable_.role = Role::kStandby;
   durable_.epoch = activation.epoch;
@@ -568,6 +598,7 @@ void Node::adopt(const Activation& activation) {
   durable_.active_address = activation.sql_address;
   durable_.intent.reset();
   if (durable_.grant && durable_.grant->epoch <= activation.epoch) durable_.grant.reset();
+  if (durable_.promise && durable_.promise->epoch <= activation.epoch) durable_.promise.reset();
   if (pause_ && pause_->epoch <= activation.epoch) pause_.reset();
   run_aside(PersistJob{durable_});
   begin_following();
@@ -637,6 +668,8 @@ void Node::refuse(const SwitchRequest& request, const Error& error) {
 }
 
 void Node::send_heartbeat() {
+  if (state_ == State::kRecover) begin_recall();
+  if (is_bidding()) ask_again();
   const bool offering =
       state_ == State::kCatchUp || state_ == State::kGrant || state_ == State::kGranted;
   if (offering && (durable_.grant || operation_)) {
@@ -666,12 +699,12 @@ void Node::send_history(const NodeName& to) {
   }
 }
 
-// A pause leads just beyond the epoch that its sender knows; any other is none of ours.
+// A pause leads beyond the epoch that its sender knows; any other is over.
 void Node::hear_pause(const NodeState& message) {
   if (!message.pause) return;
   const auto& pause = *message.pause;
   const Epoch heard = message.activation ? message.activation->epoch : Epoch{};
-  if (pause.epoch != std::max(heard, known_epoch()).next()) return;
+  if (pause.epoch <= std::max(heard, known_epoch())) return;
   if (pause_ && pause_->epoch >= pause.epoch) return;
   pause_ = HeardPause{pause.switchover, pause.epoch, now_ + pause.remaining};
   dirty_ = true;

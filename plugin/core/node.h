@@ -127,7 +127,9 @@ struct RecordActivationJob {
 };
 
 // What this server's binlog holds, as JobDone::text.
-struct ReadGtidsJob {};
+struct ReadGtidsJob {
+  bool with_relay_logs = false;  // and what it has received
+};
 // What of a standby's transactions is not here, as JobDone::text; of these servers only: what a
 // retired one wrote long ago may be in no binlog any more.
 struct CompareGtidsJob {
@@ -142,6 +144,8 @@ struct FollowJob {
   bool may_change = true;
   // A node that was not heard since the start is missing there: a connection may lead to it.
   bool all_members_are_known = true;
+  // And from no other member: an old master that returns may have what was lost by the failover.
+  bool alone = false;
 };
 // Don't replicate from the active master, nor from any other member of the cluster.
 struct LeaveJob {
@@ -149,10 +153,24 @@ struct LeaveJob {
   std::vector<uint32_t> members;
 };
 
+// Apply all that this server has received; then compare what it has with what others have, one of
+// JobDone::rows for each.
+struct ApplyJob {
+  struct Other {
+    NodeName node;
+    std::string gtids;
+    bool answered = true;  // else this is what was last heard of it
+  };
+  std::vector<Other> others;
+  std::vector<uint32_t> servers;  // of the cluster's nodes
+  Duration timeout{0};            // 0: compare only
+  Duration patience{0};           // until what is missing has come
+};
+
 using Job = std::variant<PersistJob, CheckLocalJob, CheckCandidateJob, AwaitTransactionsJob,
                          ReadPositionJob, WaitForPositionJob, DrainJob, FenceJob, HandoverJob,
                          CatchUpJob, OpenWritesJob, StandDownJob, RecordActivationJob, ReadGtidsJob,
-                         CompareGtidsJob, FollowJob, LeaveJob>;
+                         CompareGtidsJob, FollowJob, LeaveJob, ApplyJob>;
 
 // --- Inputs
 // -----------------------------------------------------------------------------------------
@@ -190,6 +208,8 @@ struct SwitchCommand {  // a statement given on this node
   SwitchoverId id;
   NodeName target;
   bool check_only = false;
+  bool failover = false;
+  bool forced = false;  // nodes that are not connected are off, what is missing is given up
 };
 struct CancelCommand {
   SwitchoverId id;
@@ -275,6 +295,7 @@ enum class State {
   kNew,
   kBootstrapCheck,
   kBootstrapPersist,
+  kRecover,
   kReopen,
   kStandby,
   kActive,
@@ -297,6 +318,10 @@ enum class State {
   kRequest,
   kActivatePersist,
   kActivateOpen,
+  // the candidate of a failover
+  kAsk,
+  kBid,
+  kApply,
   kStopped,
 };
 inline constexpr int kStateCount = static_cast<int>(State::kStopped) + 1;
@@ -326,6 +351,8 @@ enum class Event {
   kFollowStep,
   kFollowFailed,
   kFollowReply,
+  kFailover,
+  kAsk,
 };
 
 const char* to_string(Event event);
@@ -358,7 +385,8 @@ class Node {
   [[nodiscard]] bool is_directing() const { return operation_.has_value(); }
 
  private:
-  friend struct Rules;      // the guards and actions of the table
+  friend struct Rules;  // the guards and actions of the table
+  friend struct FailoverRules;
   friend struct Mutations;  // those of the simulator's planted faults
 
   struct Peer {
@@ -399,6 +427,13 @@ class Node {
     std::string gtid;
     Error failure;  // why it is being undone
     std::string exceptions;
+    // Of a failover only.
+    bool failover = false;
+    bool forced = false;
+    bool is_bidding = false;  // its own promise is durable, the others are asked for theirs
+    std::set<NodeName>
+        vouched_for;  // not connected when it was forced: the operator knows they are off
+    std::map<NodeName, AskReply> answers;
   };
 
   // A statement given on this node that waits for its answer.
@@ -424,10 +459,18 @@ class Node {
 
   // A job that this node runs for a peer.
   struct Errand {
-    enum class Kind { kCheck, kProbe, kCompare } kind = Kind::kCheck;
+    enum class Kind { kCheck, kProbe, kCompare, kPromise, kAsk } kind = Kind::kCheck;
     NodeName from;
     SwitchoverId id;
     uint64_t number = 0;
+    Epoch promise{};  // that was asked for
+  };
+
+  // A restarted active master asks every peer whether anybody is active above it, in rounds: only
+  // answers of one round count, so that they are true at about the same time.
+  struct Recall {
+    uint64_t round = 0;
+    std::map<NodeName, std::string> answers;  // what speaks against it; empty: nothing
   };
 
   // How this standby comes to replicate from the active master.
@@ -440,6 +483,7 @@ class Node {
     uint64_t number = 0;  // of the question
     Time due = kNever;    // when to begin, or to begin again
     std::string error;
+    bool alone = false;                  // the active master came by a failover
     std::optional<SwitchoverId> rejoin;  // a statement that waits for it
   };
 
@@ -477,6 +521,8 @@ class Node {
   Event receive(const NodeName& from, const ProxyNews& message);
   Event receive(const NodeName& from, const FollowRequest& message);
   Event receive(const NodeName& from, const FollowReply& message);
+  Event receive(const NodeName& from, const Ask& message);
+  Event receive(const NodeName& from, const AskReply& message);
 
   bool fire(Event event);
   void keep_pace();
@@ -507,6 +553,18 @@ class Node {
   void adopt(const Activation& activation);
   void forget_expired_proxies();
   void answer_plainly(SwitchoverId statement, const Error& error);
+  void begin_recall();
+  void recall(const NodeName& node);
+  [[nodiscard]] bool is_closed() const;
+  [[nodiscard]] std::string recall_waits_for() const;
+  void send_ask(const NodeName& to);
+  void ask_again();
+  void answer_ask(const Errand& errand, const std::string& gtids, const std::string& error);
+  [[nodiscard]] std::string why_no_promise(Epoch epoch, const NodeName& candidate) const;
+  [[nodiscard]] Epoch highest_promise() const;
+  [[nodiscard]] Epoch next_epoch() const;
+  [[nodiscard]] Epoch failover_epoch() const;
+  [[nodiscard]] bool is_bidding() const;
   void begin_following();
   void rest_from_following();
   void answer_rejoin(const Error& error);
@@ -549,6 +607,7 @@ class Node {
   std::optional<Offer> offer_;  // that this node follows as candidate
   std::optional<SwitchoverId> bootstrap_;
   Following following_;
+  Recall recall_;
   ServerStatus server_;
   bool was_standby_ = false;  // when server_ was read
   bool stopping_ = false;
@@ -582,6 +641,7 @@ class Node {
   const Decline* decline_ = nullptr;
   const GrantRequest* grant_request_ = nullptr;
   const FollowReply* follow_reply_ = nullptr;
+  const Ask* ask_ = nullptr;
   std::optional<SwitchoverId> rejoin_;
   std::optional<SwitchoverId> cancel_;
   NodeName from_;

@@ -134,6 +134,19 @@ World a_restarted_active_master_opens_again_in_its_epoch() {
   return world;
 }
 
+World an_active_master_without_peers_asks_nobody() {
+  World world = bootstrapped({"node1"});
+  world.crash("node1");
+  world.restart("node1");
+  EXPECT_THAT(world.writable(), ElementsAre("node1"));
+  Durable durable = world.crash("node1");
+  durable.intent = Intent{{1}, {2}, "node2"};
+  world.start("node1", durable);
+  EXPECT_THAT(world.writable(), ElementsAre("node1"));
+  EXPECT_EQ(world.node("node1").durable().epoch, Epoch{3});
+  return world;
+}
+
 World a_copied_data_directory_does_not_inherit_the_role() {
   World world = bootstrapped();
   Durable copied = world.disk("node1");
@@ -1002,6 +1015,7 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(bootstrap_is_refused_in_the_middle_of_a_switchover),
     SCENARIO(a_restarted_standby_stays_one),
     SCENARIO(a_restarted_active_master_opens_again_in_its_epoch),
+    SCENARIO(an_active_master_without_peers_asks_nobody),
     SCENARIO(a_copied_data_directory_does_not_inherit_the_role),
     SCENARIO(a_node_that_starts_learns_of_the_present),
     SCENARIO(the_role_moves_and_comes_back),
@@ -1075,8 +1089,10 @@ INSTANTIATE_TEST_SUITE_P(All, NodeScenario, ::testing::ValuesIn(kScenarios),
 TEST(Rules, AreAllFiredByTheScenarios) {
   std::set<int> fired;
   for (const auto& [name, scenario] : kScenarios) fired.merge(std::set<int>(scenario().fired()));
-  for (const auto& rule : rules())
+  for (const auto& rule : rules()) {
+    if (rule.number >= 800) break;  // those of node_failover_test.cc
     EXPECT_TRUE(fired.contains(rule.number)) << rule.number << ": " << rule.reason;
+  }
 }
 
 TEST(Rules, AreNumberedInOrder) {
@@ -1088,8 +1104,7 @@ TEST(Rules, AreNumberedInOrder) {
 }
 
 TEST(Rules, TakeEveryEventInEveryStateOrIgnoreItForAReason) {
-  for (int e = static_cast<int>(Event::kAlways) + 1; e <= static_cast<int>(Event::kFollowReply);
-       ++e) {
+  for (int e = static_cast<int>(Event::kAlways) + 1; e <= static_cast<int>(Event::kAsk); ++e) {
     const auto event = static_cast<Event>(e);
     for (int s = 0; s < kStateCount; ++s) {
       const auto state = static_cast<State>(s);

@@ -14,6 +14,8 @@ const char* to_string(State state) {
       return "BOOTSTRAP_CHECK";
     case State::kBootstrapPersist:
       return "BOOTSTRAP_PERSIST";
+    case State::kRecover:
+      return "RECOVER";
     case State::kReopen:
       return "REOPEN";
     case State::kStandby:
@@ -54,6 +56,12 @@ const char* to_string(State state) {
       return "ACTIVATE_PERSIST";
     case State::kActivateOpen:
       return "ACTIVATE_OPEN";
+    case State::kAsk:
+      return "ASK";
+    case State::kBid:
+      return "BID";
+    case State::kApply:
+      return "APPLY";
     case State::kStopped:
       return "STOPPED";
   }
@@ -102,6 +110,10 @@ const char* to_string(Event event) {
       return "step of following failed";
     case Event::kFollowReply:
       return "FollowReply";
+    case Event::kFailover:
+      return "failover() or a check of it";
+    case Event::kAsk:
+      return "Ask";
   }
   return "?";
 }
@@ -124,12 +136,18 @@ std::shared_ptr<const View> Node::view() const {
   view->gtid_position = server_.gtid_position;
   view->since = since_;
   view->last_error = last_error_;
+  if (state_ == State::kRecover) {
+    view->last_error = "restarted as the active master of epoch " +
+                       std::to_string(known_epoch().value) + " and fenced until every peer says " +
+                       "that nobody is active above it; missing: " + recall_waits_for() +
+                       "; if those are off: CALL active_master.force_failover('" + self() + "')";
+  }
   view->replication = following_.status;
 
   const NodeState own = node_state();
   view->nodes.push_back({self(), std::nullopt, "SELF", own.role, own.epoch, own.sql_address,
                          own.fenced, own.read_only, own.gtid_position, own.server_id,
-                         own.server_version, wall_, last_error_, own.replication,
+                         own.server_version, wall_, view->last_error, own.replication,
                          own.replication_error});
   for (const auto& peer : config_.peers) {
     const auto it = peers_.find(peer.name);

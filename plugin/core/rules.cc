@@ -1,6 +1,8 @@
 // Every transition of a node. Read it from top to bottom: start, bootstrap, the director of a
-// switchover, its way back, the candidate, standing down, stop.
+// switchover, its way back, the candidate, standing down, stop; failover is in rules_failover.h.
 #include "plugin/core/rules.h"
+
+#include <algorithm>
 
 namespace active_master {
 
@@ -19,8 +21,8 @@ constexpr States kUndoable{State::kIntent, State::kPause,    State::kDrain,
 // These only go forward: a job that fails is tried again.
 constexpr States kForward{State::kReopen, State::kAbortPersist, State::kAbortOpen,
                           State::kActivatePersist, State::kActivateOpen};
-constexpr States kResting{State::kStart,   State::kNew,    State::kStandby, State::kActive,
-                          State::kGranted, State::kFollow, State::kRequest};
+constexpr States kResting{State::kStart,  State::kNew,     State::kRecover, State::kStandby,
+                          State::kActive, State::kGranted, State::kFollow,  State::kRequest};
 
 // Whoever is in one of these replicates from the active master.
 constexpr States kFollowers{State::kStandby, State::kResume};
@@ -46,6 +48,11 @@ struct Rules {
     return n.durable_.role == Role::kActive && n.durable_.intent;
   }
   static bool was_active(const Node& n) { return n.durable_.role == Role::kActive; }
+  static bool has_no_role(const Node& n) { return !was_active(n) && !grant_outstanding(n); }
+  static bool was_active_alone(const Node& n) { return was_active(n) && n.config_.peers.empty(); }
+  static bool was_active_alone_with_intent(const Node& n) {
+    return was_active_with_intent(n) && n.config_.peers.empty();
+  }
   static std::string peers_not_ready(const Node& n) {
     std::string names;
     for (const auto& peer : n.config_.peers) {
@@ -112,7 +119,10 @@ struct Rules {
     return n.decline_->id == n.operation_->report->id && n.from_ == n.operation_->report->to &&
            n.decline_->epoch == n.operation_->report->epoch && !has_failed(n);
   }
-  static bool directs(const Node& n) { return n.operation_.has_value(); }
+  // A failover is no outcome of the switchover that granted the role.
+  static bool moved_as_directed(const Node& n) {
+    return n.operation_ && !is_failover(n.operation_->report->epoch, n.heard_activation_->epoch);
+  }
   static bool no_failure_yet(const Node& n) { return !has_failed(n); }
   static bool retry_due(const Node& n) { return n.now_ >= n.retry_at_; }
   static bool stopping(const Node& n) { return n.stopping_; }
@@ -121,7 +131,11 @@ struct Rules {
   // The offer comes from the node that holds the epoch that this node knows, and leads beyond it.
   static bool offer_for_us(const Node& n) {
     return n.offered_->candidate == n.self() && n.offered_->epoch > n.known_epoch() &&
-           n.from_ == n.durable_.active_node && n.replication() != Replication::kDiverged;
+           n.from_ == n.durable_.active_node && n.replication() != Replication::kDiverged &&
+           !promised_more(n);
+  }
+  static bool promised_more(const Node& n) {
+    return n.durable_.promise && n.durable_.promise->epoch > n.offered_->epoch;
   }
   static bool newer_offer(const Node& n) {
     return offer_for_us(n) && n.offered_->epoch > n.offer_->epoch;
@@ -173,6 +187,7 @@ struct Rules {
     next.active_address = n.config_.sql_address;
     next.intent.reset();
     next.grant.reset();
+    if (next.promise && next.promise->epoch <= epoch) next.promise.reset();
     n.persist(std::move(next));
   }
   static void become_active(Node& n) {
@@ -196,6 +211,7 @@ struct Rules {
       n.store(report);
       n.answer(report->id);
     }
+    if (n.is_bidding()) n.finish(Result::kDone, {});
   }
   static void retry_later(Node& n) {
     n.last_error_ = n.job_->error;
@@ -304,7 +320,7 @@ struct Rules {
   static void read_position(Node& n) { n.run(ReadPositionJob{}); }
   static void persist_intent(Node& n) {
     auto& report = *n.operation_->report;
-    report.epoch = n.known_epoch().next();
+    report.epoch = n.next_epoch();
     n.phase_deadline_ = n.now_ + n.config_.pause_timeout;
     Durable next = n.durable_;
     next.intent = Intent{report.id, report.epoch, report.to};
@@ -472,10 +488,6 @@ struct Rules {
     adopt(n);
     n.run_aside(StandDownJob{});
   }
-  static void stand_down_on_peer(Node& n) {
-    adopt(n);
-    n.run_aside(StandDownJob{});
-  }
   // Whoever still waits here for a report is told that none will come.
   static void stop(Node& n) {
     n.cancel_job();
@@ -546,7 +558,7 @@ struct Rules {
     n.following_.due = n.now_ + kFollowLimit;
     run_follow_job(n,
                    FollowJob{n.following_.address, active_server_id(n), n.member_server_ids(),
-                             n.config_.repoint, n.knows_all_members()},
+                             n.config_.repoint, n.knows_all_members(), n.following_.alone},
                    Step::kChange);
   }
   static void note_following(Node& n) {
@@ -580,6 +592,12 @@ struct Rules {
   static Phase phase_of(State state);
 };
 
+}  // namespace active_master
+
+#include "plugin/core/rules_failover.h"
+
+namespace active_master {
+
 namespace {
 
 using S = State;
@@ -592,13 +610,11 @@ const Rule kRules[] = {
 // --- start: every node starts fenced and finds out what it is ---
 {100, States(S::kStart), E::kServerStarted, "never bootstrapped", Rules::fresh,
   "", nullptr, S::kNew, kMoves, "not bootstrapped: nothing is changed on this server"},
-{101, States(S::kStart), E::kServerStarted, "a grant is outstanding", Rules::grant_outstanding,
-  "stand down", Rules::stand_down, S::kGranted, kMoves, "the role was given away before the restart: wait for the candidate"},
-{102, States(S::kStart), E::kServerStarted, "was active, with an intent", Rules::was_active_with_intent,
+{102, States(S::kStart), E::kServerStarted, "was active, with an intent, and has no peers", Rules::was_active_alone_with_intent,
   "persist the epoch above the intent", Rules::undo_after_restart, S::kAbortPersist, kMoves, "restarted in the middle of a switchover that was not granted: undo it"},
-{103, States(S::kStart), E::kServerStarted, "was active", Rules::was_active,
-  "open writes", Rules::open_writes, S::kReopen, kMoves, "restarted as the active master: only its own grant could have raised the epoch"},
-{104, States(S::kStart), E::kServerStarted, "", nullptr,
+{103, States(S::kStart), E::kServerStarted, "was active, and has no peers", Rules::was_active_alone,
+  "open writes", Rules::open_writes, S::kReopen, kMoves, "restarted as the active master: nobody else could have raised the epoch"},
+{104, States(S::kStart), E::kServerStarted, "was not active, and has granted nothing", Rules::has_no_role,
   "stand down", Rules::stand_down, S::kStandby, kMoves, "restarted as a standby"},
 {105, States(S::kReopen), E::kJobDone, "", nullptr,
   "announce the activation", Rules::become_active, S::kActive, kMoves, "writes are open"},
@@ -618,7 +634,7 @@ const Rule kRules[] = {
   "refuse", Rules::fail_bootstrap_job, S::kNew, kMoves, "bootstrap failed"},
 {116, States(S::kStandby, S::kActive, S::kGranted), E::kBootstrap, "", nullptr,
   "refuse", Rules::refuse_bootstrap_known, S::kNew, kStays, "bootstrap refused: the cluster has an active master"},
-{117, States(S::kStart, S::kBootstrapCheck, S::kBootstrapPersist, S::kReopen, S::kFollow, S::kRequest, S::kActivatePersist, S::kActivateOpen, S::kResume, S::kAbortPersist, S::kAbortOpen, S::kGrant) | kHarmless | kUndoable, E::kBootstrap, "", nullptr,
+{117, kBidding | States(S::kStart, S::kRecover, S::kBootstrapCheck, S::kBootstrapPersist, S::kReopen, S::kFollow, S::kRequest, S::kActivatePersist, S::kActivateOpen, S::kResume, S::kAbortPersist, S::kAbortOpen, S::kGrant) | kHarmless | kUndoable, E::kBootstrap, "", nullptr,
   "refuse", Rules::refuse_bootstrap_busy, S::kNew, kStays, "bootstrap refused: the node is busy"},
 {118, States(S::kNew, S::kBootstrapCheck), E::kHigherActivation, "", nullptr,
   "adopt it, stand down", Rules::be_superseded, S::kStandby, kMoves, "the cluster has an active master: this node is a standby"},
@@ -628,7 +644,7 @@ const Rule kRules[] = {
   "refuse", Rules::refuse, S::kActive, kStays, "switchover refused"},
 {201, States(S::kActive), E::kSwitch, "", nullptr,
   "check this server", Rules::begin, S::kCheck, kMoves, "switchover asked for"},
-{202, kHarmless | kUndoable | States(S::kGrant, S::kGranted, S::kResume, S::kAbortPersist, S::kAbortOpen), E::kSwitch, "", nullptr,
+{202, kHarmless | kUndoable | kBidding | States(S::kGrant, S::kGranted, S::kResume, S::kAbortPersist, S::kAbortOpen, S::kActivatePersist, S::kActivateOpen), E::kSwitch, "", nullptr,
   "refuse", Rules::refuse, S::kActive, kStays, "switchover refused: another one is running"},
 {203, States(S::kCheck), E::kJobDone, "", nullptr,
   "ask the candidate to check itself", Rules::ask_candidate, S::kCheck, kStays, "the active master is checked"},
@@ -662,10 +678,10 @@ const Rule kRules[] = {
   "send the grant", Rules::give_grant, S::kGranted, kMoves, "the grant is durable: from here only the candidate goes on"},
 {218, States(S::kGranted, S::kResume, S::kStandby), E::kGrantRequest, "granted to the sender", Rules::granted_to_sender,
   "send the grant again", Rules::resend_grant, S::kGranted, kStays, "the same answer to the same question"},
-{219, States(S::kGranted), E::kHigherActivation, "this node directs the switchover", Rules::directs,
+{219, States(S::kGranted), E::kHigherActivation, "this node directs the switchover, and it is no failover", Rules::moved_as_directed,
   "adopt it, close what is held here", Rules::note_activation, S::kResume, kMoves, "the candidate is active: traffic opens there"},
 {220, States(S::kGranted), E::kHigherActivation, "", nullptr,
-  "adopt it, stand down", Rules::stand_down_on_peer, S::kStandby, kMoves, "the candidate is active"},
+  "adopt it, stand down", Rules::be_superseded, S::kStandby, kMoves, "the candidate is active"},
 {221, States(S::kResume), E::kAlways, "every proxy opened, every standby follows or can't", Rules::all_back,
   "report", Rules::finish_done, S::kStandby, kMoves, "switchover done"},
 {222, States(S::kResume), E::kAlways, "time is up", Rules::phase_expired,
@@ -730,7 +746,7 @@ const Rule kRules[] = {
   "adopt it", Rules::adopt, S::kStandby, kStays, "a new active master"},
 {501, States(S::kResume), E::kHigherActivation, "", nullptr,
   "adopt it", Rules::adopt, S::kResume, kStays, "a newer active master"},
-{503, States(S::kActive, S::kReopen, S::kBootstrapPersist, S::kActivatePersist, S::kActivateOpen, S::kAbortPersist, S::kAbortOpen, S::kGrant) | kHarmless | kUndoable, E::kHigherActivation, "", nullptr,
+{503, kBidding | States(S::kActive, S::kRecover, S::kReopen, S::kBootstrapPersist, S::kActivatePersist, S::kActivateOpen, S::kAbortPersist, S::kAbortOpen, S::kGrant) | kHarmless | kUndoable, E::kHigherActivation, "", nullptr,
   "stand down", Rules::be_superseded, S::kStandby, kMoves, "another node is active in a higher epoch: this one stands down"},
 {504, States(S::kActive, S::kAbortPersist, S::kAbortOpen, S::kStandby), E::kGrantRequest, "", nullptr,
   "tell the sender this node's state", Rules::tell_state, S::kActive, kStays, "asked about an epoch that is burnt"},
@@ -741,9 +757,9 @@ const Rule kRules[] = {
   "stand down", Rules::stand_down, S::kStandby, kStays, "something was written past the fence"},
 
 // --- states that only go forward ---
-{600, kForward, E::kJobFailed, "", nullptr,
+{600, kForward | States(S::kRecover), E::kJobFailed, "", nullptr,
   "try again soon", Rules::retry_later, S::kActive, kStays, "a step failed that must succeed"},
-{601, kForward | States(S::kFollow), E::kAlways, "it is time to try again", Rules::retry_due,
+{601, kForward | States(S::kFollow, S::kRecover), E::kAlways, "it is time to try again", Rules::retry_due,
   "try again", Rules::retry, S::kActive, kStays, "trying again"},
 
 // --- standbys follow the active master by themselves, unless they have what it has not ---
@@ -763,7 +779,7 @@ const Rule kRules[] = {
   "try again soon", Rules::fail_follow_job, S::kStandby, kStays, "this server can't follow yet"},
 {617, States(S::kStandby), E::kRejoin, "", nullptr,
   "begin anew", Rules::rejoin, S::kStandby, kStays, "asked to compare again and follow"},
-{618, States(S::kStart, S::kNew, S::kBootstrapCheck, S::kBootstrapPersist, S::kReopen, S::kActive, S::kFollow, S::kRequest, S::kActivatePersist, S::kActivateOpen, S::kGrant, S::kGranted, S::kResume, S::kAbortPersist, S::kAbortOpen) | kHarmless | kUndoable, E::kRejoin, "", nullptr,
+{618, kBidding | States(S::kStart, S::kRecover, S::kNew, S::kBootstrapCheck, S::kBootstrapPersist, S::kReopen, S::kActive, S::kFollow, S::kRequest, S::kActivatePersist, S::kActivateOpen, S::kGrant, S::kGranted, S::kResume, S::kAbortPersist, S::kAbortOpen) | kHarmless | kUndoable, E::kRejoin, "", nullptr,
   "refuse", Rules::refuse_rejoin, S::kStandby, kStays, "only a standby can rejoin"},
 
 // --- stop ---
@@ -779,6 +795,7 @@ const Rule kRules[] = {
 Phase Rules::phase_of(State state) {
   switch (state) {
     case State::kCheck:
+    case State::kAsk:
       return Phase::kCheck;
     case State::kApproach:
     case State::kIntent:
@@ -788,11 +805,13 @@ Phase Rules::phase_of(State state) {
     case State::kDrain:
       return Phase::kDrain;
     case State::kFence:
+    case State::kBid:
       return Phase::kFence;
     case State::kHandover:
       return Phase::kHandover;
     case State::kCatchUp:
     case State::kGrant:
+    case State::kApply:
     case State::kFollow:
     case State::kRequest:
       return Phase::kCatchUp;
@@ -812,7 +831,12 @@ Phase phase_of(State state) {
 }
 
 std::span<const Rule> rules() {
-  return kRules;
+  static const std::vector<Rule> all = [] {
+    std::vector<Rule> both(std::begin(kRules), std::end(kRules));
+    both.insert(both.end(), std::begin(kFailoverRules), std::end(kFailoverRules));
+    return both;
+  }();
+  return all;
 }
 
 bool Node::fire(Event event) {

@@ -25,6 +25,8 @@ constexpr States kAborting{S::kAbortPersist, S::kAbortOpen};
 constexpr States kActivating{S::kActivatePersist, S::kActivateOpen};
 constexpr States kBootstrapping{S::kNew, S::kBootstrapCheck, S::kBootstrapPersist};
 constexpr States kCandidate = States(S::kFollow, S::kRequest) | kActivating;
+constexpr States kFailover{S::kRecover, S::kAsk, S::kBid, S::kApply};
+constexpr States kBidding{S::kAsk, S::kBid, S::kApply};
 constexpr States kFollowers{S::kStandby, S::kResume};
 constexpr States kNothingAwaited{S::kStart,   S::kNew,     S::kStandby, S::kActive,
                                  S::kGranted, S::kRequest, S::kResume,  S::kStopped};
@@ -33,29 +35,31 @@ const Ignored kIgnored[] = {
     {E::kServerStarted, kAll - States(S::kStart), "it comes once, at the start"},
     {E::kBootstrap, States(S::kStopped), "the plugin is gone"},
     {E::kSwitch,
-     kBootstrapping | kCandidate | States(S::kStart, S::kReopen, S::kStandby, S::kStopped),
+     kBootstrapping | States(S::kFollow, S::kRequest, S::kStart, S::kRecover, S::kReopen,
+                             S::kStandby, S::kStopped),
      "not the active master: the statement was passed on, or refused, before the rules see it"},
     {E::kCancel, States(S::kGrant, S::kGranted, S::kResume),
      "too late: only the candidate can go on"},
     {E::kCancel, kAborting, "it is being undone already"},
     {E::kCancel,
      kBootstrapping | kCandidate |
-         States(S::kStart, S::kReopen, S::kStandby, S::kActive, S::kStopped),
+         States(S::kStart, S::kRecover, S::kReopen, S::kStandby, S::kActive, S::kStopped),
      "no switchover is directed here"},
-    {E::kJobDone, kNothingAwaited | States(S::kPause, S::kCatchUp), "no job is awaited"},
+    {E::kJobDone, kNothingAwaited | States(S::kPause, S::kCatchUp, S::kAsk), "no job is awaited"},
     {E::kJobFailed, kNothingAwaited, "no job is awaited"},
     {E::kHigherActivation, States(S::kStart),
      "what is durable is looked at first; news are repeated"},
     {E::kHigherActivation, States(S::kStopped), "the plugin is gone"},
     {E::kOffer, kActivating, "it was taken already"},
     {E::kOffer,
-     kBootstrapping | kBeforeTheGrant | kAborting |
+     kBootstrapping | kBeforeTheGrant | kAborting | kFailover |
          States(S::kStart, S::kReopen, S::kActive, S::kGrant, S::kGranted, S::kResume, S::kStopped),
      "only a standby can take the role; an offer is repeated"},
     {E::kGrantRequest, kBeforeTheGrant - States(S::kCatchUp),
      "of an earlier offer: this activation tells the sender that it is over"},
     {E::kGrantRequest, States(S::kGrant), "the answer is sent when it is durable"},
-    {E::kGrantRequest, kBootstrapping | kCandidate | States(S::kStart, S::kReopen, S::kStopped),
+    {E::kGrantRequest,
+     kBootstrapping | kCandidate | kFailover | States(S::kStart, S::kReopen, S::kStopped),
      "this node offers nothing; the question is repeated"},
     {E::kDecline, kAll - States(S::kCatchUp), "no offer of this node is open"},
     {E::kCheckReply, kAll - States(S::kCheck), "nothing was asked, or it comes too late"},
@@ -65,6 +69,8 @@ const Ignored kIgnored[] = {
     {E::kFollowStep, kAll - kFollowers, "it was cancelled"},
     {E::kFollowFailed, kAll - kFollowers, "it was cancelled"},
     {E::kFollowReply, kAll - kFollowers, "nothing was asked, or it comes too late"},
+    {E::kFailover, States(S::kStopped), "the plugin is gone"},
+    {E::kAsk, States(S::kStopped), "the plugin is gone"},
     {E::kWritableStandby, kAll - States(S::kStandby),
      "writes are open here, or this node is about to change read_only itself"},
 };

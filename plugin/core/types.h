@@ -19,6 +19,13 @@ struct Epoch {
   [[nodiscard]] Epoch next() const { return {value + 1}; }
 };
 
+// A failover leaps over the epochs that switchovers may have reached unheard, to one that no other
+// candidate can choose: the next multiple of this, and the candidate's place among the nodes.
+inline constexpr uint64_t kFailoverLeap = 100;
+[[nodiscard]] inline bool is_failover(Epoch from, Epoch to) {
+  return to.value / kFailoverLeap > from.value / kFailoverLeap;
+}
+
 // Names one request to move the role (or to check whether it could be moved), across all nodes.
 // Drawn by the node that took the statement; 0 means none.
 struct SwitchoverId {
@@ -97,6 +104,7 @@ struct PhaseTime {
 struct SwitchoverReport {
   SwitchoverId id;
   bool check_only = false;
+  bool failover = false;
   Epoch epoch;  // that it prepared; 0 when refused before that
   NodeName from;
   NodeName to;

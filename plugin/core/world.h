@@ -65,6 +65,14 @@ class World {
     return id;
   }
 
+  SwitchoverId fail_over(const NodeName& at, const NodeName& target, bool forced = false,
+                         bool check_only = false) {
+    const auto id = next_id();
+    give(at, SwitchCommand{id, target, check_only, true, forced});
+    run();
+    return id;
+  }
+
   void give(const NodeName& name, const Input& input) {
     const auto it = nodes_.find(name);
     if (it == nodes_.end()) return;

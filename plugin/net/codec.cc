@@ -135,6 +135,28 @@ void put(const NodeState& from, Frame& frame) {
   to.set_confirmed(from.confirmed);
   to.set_replication(to_string(from.replication));
   to.set_replication_error(from.replication_error);
+  to.set_promise(from.promise.value);
+}
+
+void put(const Ask& from, Frame& frame) {
+  auto& to = *frame.mutable_ask();
+  to.set_switchover_id(from.id.value);
+  to.set_round(from.round);
+  to.set_epoch(from.epoch.value);
+  to.set_binding(from.binding);
+}
+
+void put(const AskReply& from, Frame& frame) {
+  auto& to = *frame.mutable_ask_reply();
+  to.set_switchover_id(from.id.value);
+  to.set_round(from.round);
+  to.set_promised(from.promised);
+  to.set_refusal(from.refusal);
+  to.set_epoch(from.epoch.value);
+  to.set_promise(from.promise.value);
+  to.set_bids(from.bids);
+  to.set_alive(from.alive);
+  to.set_gtids(from.gtids);
 }
 
 void put(const FollowRequest& from, Frame& frame) {
@@ -177,6 +199,8 @@ void put(const SwitchRequest& from, Frame& frame) {
   to.set_target(from.target);
   to.set_requested_by(from.requested_by);
   to.set_check_only(from.check_only);
+  to.set_failover(from.failover);
+  to.set_forced(from.forced);
 }
 
 void put(const CancelRequest& from, Frame& frame) {
@@ -241,6 +265,7 @@ void put(const SwitchoverReport& from, Frame& frame) {
   auto& to = *frame.mutable_switchover_report();
   to.set_switchover_id(from.id.value);
   to.set_check_only(from.check_only);
+  to.set_failover(from.failover);
   to.set_epoch(from.epoch.value);
   to.set_from_node(from.from);
   to.set_to_node(from.to);
@@ -299,6 +324,8 @@ std::optional<NodeMessage> take(const protocol::NodeState& from) {
   to.confirmed = from.confirmed();
   to.replication = *replication;
   to.replication_error = from.replication_error();
+  if (!is_epoch(from.promise())) return std::nullopt;
+  to.promise = {from.promise()};
   return to;
 }
 
@@ -330,8 +357,8 @@ std::optional<NodeMessage> take(const protocol::SwitchRequest& from) {
       !is_name_or_empty(from.requested_by())) {
     return std::nullopt;
   }
-  return SwitchRequest{
-      {from.switchover_id()}, from.target(), from.requested_by(), from.check_only()};
+  return SwitchRequest{{from.switchover_id()}, from.target(),   from.requested_by(),
+                       from.check_only(),      from.failover(), from.forced()};
 }
 
 std::optional<NodeMessage> take(const protocol::CheckRequest& from) {
@@ -370,6 +397,21 @@ std::optional<NodeMessage> take(const protocol::FollowReply& from) {
   return FollowReply{from.number(), from.error(), from.errant()};
 }
 
+std::optional<NodeMessage> take(const protocol::Ask& from) {
+  if (!is_epoch(from.epoch())) return std::nullopt;
+  return Ask{{from.switchover_id()}, from.round(), {from.epoch()}, from.binding()};
+}
+
+std::optional<NodeMessage> take(const protocol::AskReply& from) {
+  if (!is_text(from.refusal()) || !is_text(from.gtids()) || !is_epoch(from.epoch()) ||
+      !is_epoch(from.promise())) {
+    return std::nullopt;
+  }
+  return AskReply{
+      {from.switchover_id()}, from.round(), from.promised(), from.refusal(), {from.epoch()},
+      {from.promise()},       from.bids(),  from.alive(),    from.gtids()};
+}
+
 std::optional<NodeMessage> take(const protocol::Offer& from) {
   if (!is_valid_name(from.candidate()) || !is_text(from.gtid()) || !is_epoch(from.epoch()))
     return std::nullopt;
@@ -393,6 +435,7 @@ std::optional<NodeMessage> take(const protocol::SwitchoverReport& from) {
   }
   to.id = {from.switchover_id()};
   to.check_only = from.check_only();
+  to.failover = from.failover();
   to.epoch = {from.epoch()};
   to.from = from.from_node();
   to.to = from.to_node();
@@ -455,6 +498,10 @@ std::optional<NodeMessage> node_message_from_wire(const Frame& frame) {
       return take(frame.follow_request());
     case Frame::kFollowReply:
       return take(frame.follow_reply());
+    case Frame::kAsk:
+      return take(frame.ask());
+    case Frame::kAskReply:
+      return take(frame.ask_reply());
     case Frame::kProxyNews:
       return take(frame.proxy_news());
     default:

@@ -29,7 +29,8 @@ constexpr char kTlsHandshakeRecord = 0x16;
   constexpr const char* kPoints[] = {
       "node_state", "switch_request", "cancel_request", "check_request", "check_reply",
       "probe",      "probe_reply",    "offer",          "grant_request", "decline",
-      "report",     "proxy_news",     "follow_request", "follow_reply"};
+      "report",     "proxy_news",     "follow_request", "follow_reply",  "ask",
+      "ask_reply"};
   static_assert(std::size(kPoints) == std::variant_size_v<NodeMessage>);
   const auto* offer = std::get_if<Offer>(&message);
   return offer != nullptr && offer->granted ? "grant" : kPoints[message.index()];

@@ -68,6 +68,23 @@ std::string missing_transactions(std::string_view own, std::string_view other,
   return text;
 }
 
+std::vector<CheckRow> compare_with(const std::vector<ApplyJob::Other>& others, std::string_view own,
+                                   const std::vector<uint32_t>& servers) {
+  std::vector<CheckRow> rows;
+  for (const auto& other : others) {
+    const auto missing = missing_transactions(other.gtids, own, servers);
+    const char* check = other.answered ? "transactions" : "transactions, as last heard";
+    if (missing.empty()) {
+      rows.push_back({other.node, check, Verdict::kOk, "it has none that this node lacks", ""});
+    } else {
+      rows.push_back({other.node, check, other.answered ? Verdict::kFailed : Verdict::kWarning,
+                      "has " + cut(missing) + ", which this node lacks",
+                      "choose that node, or they are lost"});
+    }
+  }
+  return rows;
+}
+
 uint64_t version_number(std::string_view version) {
   uint64_t result = 0;
   int parts = 0;

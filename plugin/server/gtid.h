@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "plugin/core/node.h"
+
 namespace active_master {
 
 // Transactions in `own` (a gtid_binlog_state) that the server `server_id` originated beyond what
@@ -17,6 +19,11 @@ namespace active_master {
 // as these servers originated it; as text, empty if nothing.
 [[nodiscard]] std::string missing_transactions(std::string_view own, std::string_view other,
                                                const std::vector<uint32_t>& servers);
+
+// One row for each of the others: whether it has transactions that `own` lacks.
+[[nodiscard]] std::vector<CheckRow> compare_with(const std::vector<ApplyJob::Other>& others,
+                                                 std::string_view own,
+                                                 const std::vector<uint32_t>& servers);
 
 // "10.11.19-MariaDB-..." as a number that can be compared; 0 if it is none.
 [[nodiscard]] uint64_t version_number(std::string_view version);

@@ -165,7 +165,9 @@ constexpr Column kSwitchoversColumns[] = {
 void show_phase(const SwitchoverReport& report, int64_t seq, const PhaseTime& phase,
                 RowWriter& rows) {
   rows.counter(report.id.value)
-      .text(report.check_only ? "CHECK" : "SWITCHOVER")
+      .text(report.check_only ? "CHECK"
+            : report.failover ? "FAILOVER"
+                              : "SWITCHOVER")
       .text(report.from)
       .text(report.to)
       .text(report.requested_by)

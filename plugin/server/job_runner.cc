@@ -30,6 +30,7 @@ constexpr Duration kStandDownLimit{1'000'000};
 constexpr Duration kReloadLimit{500'000};
 // A killed session rolls back what it did. The core's own limit for the drain lies behind this.
 constexpr std::chrono::milliseconds kKillPatience{400};
+constexpr std::chrono::milliseconds kCompareGlance{20};
 
 std::string seconds(Duration d) {
   return std::to_string(static_cast<double>(std::max(d, Duration{1000}).count()) / 1e6);
@@ -215,15 +216,47 @@ void perform(Context& context, const RecordActivationJob& job, JobDone&) {
           std::to_string(job.id.value) + ")");
 }
 
-void perform(Context& context, const ReadGtidsJob&, JobDone& done) {
-  done.text = context.session->value("SELECT @@gtid_binlog_state");
+// Separated by commas, as positions and binlog states are themselves.
+std::string joined(const std::vector<std::string>& positions) {
+  std::string text;
+  for (const auto& position : positions) text += (text.empty() ? "" : ",") + position;
+  return text;
+}
+
+void perform(Context& context, const ReadGtidsJob& job, JobDone& done) {
+  std::vector<std::string> all{context.session->value("SELECT @@gtid_binlog_state")};
+  if (job.with_relay_logs) {
+    for (auto& position : received_positions(*context.session)) all.push_back(std::move(position));
+  }
+  done.text = joined(all);
 }
 
 // A server that was made from a backup has what gtid_slave_pos says, although its binlog lacks it.
+std::string gtids_here(Session& session) {
+  return session.value("SELECT CONCAT(@@gtid_binlog_state, ',', @@gtid_slave_pos)");
+}
+
 void perform(Context& context, const CompareGtidsJob& job, JobDone& done) {
-  const auto own =
-      context.session->value("SELECT CONCAT(@@gtid_binlog_state, ',', @@gtid_slave_pos)");
-  done.text = missing_transactions(job.gtids, own, job.servers);
+  done.text = missing_transactions(job.gtids, gtids_here(*context.session), job.servers);
+}
+
+void perform(Context& context, const ApplyJob& job, JobDone& done) {
+  const auto deadline = steady_clock::now() + job.timeout;
+  for (const auto& position : received_positions(*context.session)) {
+    if (job.timeout > Duration{0}) {
+      wait_for_gtid(context, position,
+                    std::chrono::duration_cast<Duration>(deadline - steady_clock::now()));
+    }
+  }
+  const auto give_up = steady_clock::now() + job.patience;
+  while (true) {
+    done.rows = compare_with(job.others, gtids_here(*context.session), job.servers);
+    const bool is_behind = std::ranges::any_of(
+        done.rows, [](const CheckRow& row) { return row.verdict == Verdict::kFailed; });
+    if (!is_behind || steady_clock::now() >= give_up) return;
+    context.check_cancelled();
+    std::this_thread::sleep_for(kCompareGlance);
+  }
 }
 
 void perform(Context& context, const FollowJob& job, JobDone&) {
@@ -317,7 +350,8 @@ Duration statement_limit(const Job& job) {
 
 LaneNumber lane_number(const Job& job) {
   if (std::holds_alternative<PersistJob>(job)) return kJournalLane;
-  if (std::holds_alternative<CatchUpJob>(job)) return kCatchUpLane;
+  if (std::holds_alternative<CatchUpJob>(job) || std::holds_alternative<ApplyJob>(job))
+    return kCatchUpLane;
   if (std::holds_alternative<WaitForPositionJob>(job)) return kProbeLane;
   // STOP SLAVE waits for what the applier is doing, and nothing else shall wait for that.
   if (std::holds_alternative<FollowJob>(job) || std::holds_alternative<LeaveJob>(job))
@@ -336,6 +370,7 @@ LaneNumber lane_number(const Job& job) {
 // In the order of Job. What is persisted tells the steps of a switchover apart.
 [[maybe_unused]] std::string fault_point(const Job& job) {
   if (const auto* persist = std::get_if<PersistJob>(&job)) {
+    if (persist->durable.promise) return "persist_promise";
     if (persist->durable.grant) return "persist_grant";
     if (persist->durable.intent) return "persist_intent";
     return persist->durable.role == Role::kActive ? "persist_active" : "persist_standby";
@@ -356,7 +391,8 @@ LaneNumber lane_number(const Job& job) {
                                      "read_gtids",
                                      "compare_gtids",
                                      "follow",
-                                     "leave"};
+                                     "leave",
+                                     "apply"};
   static_assert(std::size(kPoints) == std::variant_size_v<Job>);
   return kPoints[job.index()];
 }

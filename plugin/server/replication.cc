@@ -153,8 +153,23 @@ std::string check_password_file(const std::string& path) {
   return error;
 }
 
+std::vector<std::string> received_positions(Session& session) {
+  std::vector<std::string> positions;
+  for (const auto& source : session.query("SHOW ALL SLAVES STATUS")) {
+    if (auto position = column(source, "Gtid_IO_Pos"); !position.empty())
+      positions.push_back(std::move(position));
+  }
+  return positions;
+}
+
 void follow(Session& session, const FollowJob& job, const std::atomic<bool>& cancelled) {
   const auto sources = session.query("SHOW ALL SLAVES STATUS");
+  for (const auto& source : sources) {
+    if (job.alone && leads_to_member(source, job.members) && runs(source) &&
+        !leads_to(source, job.address, job.server_id)) {
+      session.query("STOP SLAVE " + named(source));
+    }
+  }
   for (const auto& source : sources) {
     if (leads_to(source, job.address, job.server_id)) {
       if (runs(source)) return;

@@ -24,6 +24,9 @@ void follow(Session& session, const FollowJob& job, const std::atomic<bool>& can
 // switchover; empty if nothing is known.
 [[nodiscard]] std::string why_it_cannot_follow(Session& session, const CheckLocalJob& job);
 
+// The positions up to which transactions are in this server's relay logs, one per connection.
+[[nodiscard]] std::vector<std::string> received_positions(Session& session);
+
 // Stops every connection that leads to a member of the cluster.
 void leave(Session& session, const LeaveJob& job);
 

@@ -584,10 +584,10 @@ struct EventWait {
   std::string proxy;  // whose lease is renewed
 };
 
-// "bootstrap ID", "rejoin ID", "check ID NODE" or "switch ID NODE"; the node is the rest of the
-// text, whatever it is. And of proxies that speak only SQL: "register ID IP NAME", "acknowledge ID
-// SWITCHOVER NAME" and "wait ID AFTER MILLISECONDS NAME"; the name is the rest, and may be empty in
-// the last.
+// "bootstrap ID", "rejoin ID", or one of "check", "switch", "failover_check", "failover" and
+// "force_failover" with "ID NODE"; the node is the rest of the text, whatever it is. And of proxies
+// that speak only SQL: "register ID IP NAME", "acknowledge ID SWITCHOVER NAME" and "wait ID AFTER
+// MILLISECONDS NAME"; the name is the rest, and may be empty in the last.
 struct Request {
   SwitchoverId id;
   Input command;
@@ -642,8 +642,11 @@ std::optional<Request> parse_request(std::string_view text) {
   if (verb == "rejoin" && text.empty()) return Request{id, RejoinCommand{id}};
   if (!text.starts_with(' ')) return std::nullopt;
   text.remove_prefix(1);
-  if (verb != "switch" && verb != "check") return parse_proxy_request(verb, id, text);
-  return Request{id, SwitchCommand{id, std::string(text), verb == "check"}};
+  const bool is_forced = verb == "force_failover";
+  const bool is_check = verb == "check" || verb == "failover_check";
+  const bool is_failover = verb == "failover" || verb == "failover_check" || is_forced;
+  if (verb != "switch" && !is_check && !is_failover) return parse_proxy_request(verb, id, text);
+  return Request{id, SwitchCommand{id, std::string(text), is_check, is_failover, is_forced}};
 }
 
 // Setting the variable is the request: this blocks until it is answered, holding no lock of the

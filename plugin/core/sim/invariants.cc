@@ -62,6 +62,17 @@ void Invariants::opened_writes(uint8_t number, Epoch epoch) {
   check_servers();
 }
 
+// Nothing that reached the candidate is lost; if it was not forced, nothing at all.
+void Invariants::failed_over(uint8_t number, Epoch epoch, bool is_forced) {
+  const auto& n = world_.nodes_[number];
+  const auto& server = n.server;
+  const auto what = n.name + " opens in epoch " + std::to_string(epoch.value);
+  if (server.applied < server.received)
+    violated("failover: " + what + " before it has applied all");
+  if (!is_forced && server.applied < world_.history_.size())
+    violated("failover: " + what + " without what others have, though not forced");
+}
+
 void Invariants::committed(uint8_t server, Epoch epoch) {
   const auto& name = world_.nodes_[server].name;
   if (handover_) violated("handover: " + name + " takes a client's write after the handover row");

@@ -33,6 +33,7 @@ class Invariants {
 
   void stored(uint8_t node, const Durable& before, const Durable& after);
   void opened_writes(uint8_t node, Epoch epoch);
+  void failed_over(uint8_t node, Epoch epoch, bool is_forced);
   void committed(uint8_t server, Epoch epoch);
   void wrote_handover(uint8_t server, Epoch epoch);
   void wrote_activated(uint8_t server, Epoch epoch);

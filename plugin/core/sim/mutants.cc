@@ -29,6 +29,18 @@ struct Mutations {
   static bool offered_to_us(const Node& n) { return n.offered_->candidate == n.self(); }
   static void open_writes(Node& n) { n.run(OpenWritesJob{}); }
   static void report_done(Node& n) { n.finish(Result::kDone, {}); }
+  static bool was_active(const Node& n) { return n.durable_.role == Role::kActive; }
+  static bool is_bidding(const Node& n) { return n.operation_->is_bidding; }
+  static void persist_failover(Node& n) {
+    Durable next = n.durable_;
+    next.role = Role::kActive;
+    next.epoch = n.operation_->report->epoch;
+    next.active_node = n.self();
+    next.intent.reset();
+    next.grant.reset();
+    next.promise.reset();
+    n.persist(std::move(next));
+  }
 };
 
 namespace sim {
@@ -84,11 +96,11 @@ const std::vector<Mutant>& mutants() {
                 [](Rule& r) { r.action = Mutations::send_grant_before_it_is_durable; }));
     add(changed("reuses_the_failed_epoch", 308,
                 [](Rule& r) { r.action = Mutations::persist_active_in_the_failed_epoch; }));
-    add(changed("resumes_in_the_old_epoch", 102, [](Rule& r) {
+    add(changed("resumes_in_the_old_epoch", 832, [](Rule& r) {
       r.action = Mutations::open_writes;
       r.to = S::kReopen;
     }));
-    add(changed("opens_again_after_the_grant", 101, [](Rule& r) {
+    add(changed("opens_again_after_the_grant", 831, [](Rule& r) {
       r.action = Mutations::open_writes;
       r.to = S::kReopen;
     }));
@@ -112,6 +124,14 @@ const std::vector<Mutant>& mutants() {
     add(without("does_not_try_again", 601));
     add(changed("reports_success_at_the_grant", 217,
                 [](Rule& r) { r.action = Mutations::report_done; }));
+    add(changed("reopens_without_asking", 103, [](Rule& r) { r.guard = Mutations::was_active; }));
+    add(changed("activates_before_it_has_applied", 818, [](Rule& r) {
+      r.action = Mutations::persist_failover;
+      r.to = S::kActivatePersist;
+    }));
+    add(changed("activates_without_promises", 818,
+                [](Rule& r) { r.guard = Mutations::is_bidding; }));
+    add(without("ignores_that_another_has_more", 820));
     add(lying("forgets_the_grant_at_restart", &Mutant::forgets_grant));
     add(lying("disk_that_lies", &Mutant::disk_lies));
     add(lying("fence_that_leaks", &Mutant::fence_lies));

@@ -1,5 +1,6 @@
 #include "plugin/core/sim/schedule.h"
 
+#include <algorithm>
 #include <array>
 
 #include "plugin/core/sim/random.h"
@@ -15,7 +16,7 @@ const char* to_string(FaultKind kind) {
       "freeze proxy",          "hang proxy",        "cancel",        "ask again",
       "ask elsewhere",         "check only",        "reconfigure",   "long transaction",
       "privileged write",      "stop replication",  "lag",           "errant transaction",
-      "make writable"};
+      "make writable",         "failover check",    "failover",      "force failover"};
   return kNames.at(static_cast<size_t>(kind));
 }
 
@@ -45,6 +46,26 @@ Schedule generate(uint64_t seed) {
     for (auto steps = random.below(5); steps > 0; --steps) longest *= 10;
     fault.duration = Duration{random.between(longest.count() / 10, longest.count())};
     s.faults.push_back(fault);
+  }
+  // An active master that dies, news that don't reach everybody, and operators who fail over.
+  if (random.one_in(4)) {
+    constexpr std::array kKinds{FaultKind::kFailover,      FaultKind::kFailover,
+                                FaultKind::kForceFailover, FaultKind::kCrashNode,
+                                FaultKind::kCutBothWays,   FaultKind::kFailoverCheck};
+    s.faults.resize(std::min<size_t>(s.faults.size(), 4));
+    uint32_t at = static_cast<uint32_t>(random.below(200));
+    for (auto left = 1 + random.below(4); left > 0; --left) {
+      at += static_cast<uint32_t>(random.below(60));
+      s.faults.push_back(
+          {kKinds[random.below(kKinds.size())], at, static_cast<uint8_t>(random.below(64)),
+           static_cast<uint8_t>(random.below(64)), Duration{random.between(1'000, 3'000'000)}});
+    }
+  }
+  // Who is no peer is not asked; nobody fails over in the middle of a change of the membership.
+  const bool fails_over = std::ranges::any_of(
+      s.faults, [](const Fault& f) { return f.kind >= FaultKind::kFailoverCheck; });
+  for (auto& fault : s.faults) {
+    if (fails_over && fault.kind == FaultKind::kReconfigure) fault.kind = FaultKind::kResetLink;
   }
   s.star = random.one_in(3);
   s.kills = random.one_in(4);

@@ -44,6 +44,9 @@ enum class FaultKind : uint8_t {
   kLag,
   kErrantTransaction,
   kMakeWritable,  // a person switches read_only off
+  kFailoverCheck,
+  kFailover,       // to another node, whoever is active
+  kForceFailover,  // the same, but who may write is switched off first
   kCount
 };
 inline constexpr int kFaultKinds = static_cast<int>(FaultKind::kCount);

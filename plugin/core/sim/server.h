@@ -52,7 +52,8 @@ enum Lane : uint8_t {
 
 inline Lane lane_of(const Job& job) {
   if (std::holds_alternative<PersistJob>(job)) return kJournalLane;
-  if (std::holds_alternative<CatchUpJob>(job)) return kCatchUpLane;
+  if (std::holds_alternative<CatchUpJob>(job) || std::holds_alternative<ApplyJob>(job))
+    return kCatchUpLane;
   if (std::holds_alternative<WaitForPositionJob>(job)) return kProbeLane;
   if (std::holds_alternative<FollowJob>(job) || std::holds_alternative<LeaveJob>(job))
     return kFollowLane;
@@ -72,6 +73,7 @@ struct Server {
   bool gate_open = true;  // while it is not, no transaction begins
   bool read_only = true;  // what @@read_only says; a person can change it
   size_t applied = 0;     // how much of the history is here
+  size_t received = 0;    // and in the relay logs, which a restart throws away
   uint8_t sources = 0;    // servers that it replicates from, as bits
   bool replicating = true;
   bool apply_pending = false;

@@ -23,6 +23,7 @@ std::string say(const ProxyState& m) {
 }
 std::string say(const SwitchRequest& m) {
   return "SwitchRequest " + number(m.id.value) + " target " + m.target +
+         (m.failover ? " failover" : "") + (m.forced ? " forced" : "") +
          (m.check_only ? " check" : "");
 }
 std::string say(const CancelRequest& m) {
@@ -52,6 +53,15 @@ std::string say(const FollowRequest& m) {
 }
 std::string say(const FollowReply& m) {
   return "FollowReply " + number(m.number) + (m.errant.empty() ? "" : " errant") + m.error;
+}
+std::string say(const Ask& m) {
+  return "Ask " + number(m.id.value) + "/" + number(m.round % 1000) + " epoch " +
+         number(m.epoch.value) + (m.binding ? " binding" : "");
+}
+std::string say(const AskReply& m) {
+  return "AskReply " + number(m.id.value) + "/" + number(m.round % 1000) +
+         (m.promised ? " promised" : "") + (m.bids ? " bids" : "") + (m.alive ? " alive" : "") +
+         " epoch " + number(m.epoch.value) + " " + m.gtids + " " + m.refusal;
 }
 std::string say(const Decline& m) {
   return "Decline " + number(m.id.value) + ": " + m.error;
@@ -91,7 +101,8 @@ const char* name_of(const Job& job) {
                                                                             "read GTIDs",
                                                                             "compare GTIDs",
                                                                             "follow",
-                                                                            "leave"};
+                                                                            "leave",
+                                                                            "apply"};
   return kNames.at(job.index());
 }
 

@@ -106,8 +106,17 @@ bool World::step() {
   if (asked_) {
     if (!healed_) fault_before_step();
     if (!invariants_.violation().empty()) return false;
-    if (!healed_ && is_answered() && !active_fault_) heal();
+    if (!healed_ && is_answered() && !active_fault_ && !is_forcing_) heal();
+    if (forced_) {
+      const auto& request = requests_.at(forced_->value - 1);
+      if (request.answers > 0 || nodes_[request.node].incarnation != request.incarnation)
+        switch_on_again();
+    }
     if (healed_) rejoin_the_diverged();
+    if (healed_ && now_ >= help_at_) {
+      help_at_ = now_ + Duration{3'000'000};
+      help_out();
+    }
     if (healed_ && is_converged()) {
       check_the_end();
       return false;
@@ -231,6 +240,8 @@ void World::dispatch(const Event& event) {
       return end_fault(schedule_.faults[event.value]);
     case Kind::kAsk:
       return ask_next();
+    case Kind::kForce:
+      return force_failover(event.a);
   }
 }
 
@@ -373,6 +384,7 @@ void World::crash(uint8_t number) {
   ++n.incarnation;
   n.server.up = false;
   n.server.transactions.clear();
+  n.server.received = n.server.applied;
   for (auto& lane : n.server.lanes) lane.clear();
   n.frozen_until = {};
   drop_links(number);
@@ -410,6 +422,8 @@ void World::post(uint8_t from, uint8_t to, Mail mail) {
   const uint64_t number = asked_ ? ++messages_ : 0;
   Duration delay = latency();
   if (is_cut(from, to)) return;
+  // What is on its way to a process dies with it: no connection outlives one.
+  const uint32_t life = to < nodes_.size() ? nodes_[to].incarnation : 0;
   bool twice = false;
   if (asked_ && !healed_) {
     for (size_t i = 0; i < schedule_.faults.size(); ++i) {
@@ -422,7 +436,7 @@ void World::post(uint8_t from, uint8_t to, Mail mail) {
       if (twice) {
         const auto slot = static_cast<uint32_t>(mails_.size());
         mails_.push_back(mail);
-        push(latency(), Kind::kMail, from, to, 0, slot);
+        push(latency(), Kind::kMail, from, to, life, slot);
       }
     }
   }
@@ -435,7 +449,7 @@ void World::post(uint8_t from, uint8_t to, Mail mail) {
     free_mails_.pop_back();
     mails_[slot] = std::move(mail);
   }
-  push(delay, Kind::kMail, from, to, 0, slot);
+  push(delay, Kind::kMail, from, to, life, slot);
 }
 
 void World::deliver(const Event& event) {
@@ -447,7 +461,7 @@ void World::deliver(const Event& event) {
     deliver_to_proxy(static_cast<uint8_t>(to - nodes_.size()), from, *mail);
     return;
   }
-  if (!nodes_[to].node) return;
+  if (!nodes_[to].node || event.incarnation != nodes_[to].incarnation) return;
   if (trace_) note(nodes_[to].name, " <- ", describe(mail->input));
   give(to, mail->input);
 }

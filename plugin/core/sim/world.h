@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -46,7 +47,8 @@ struct SimNode {
   Time frozen_until{};
   Time disk_full_until{};
   bool stopping = false;
-  Duration absence{0};  // of the plugin, once it is stopped
+  Duration absence{0};       // of the plugin, once it is stopped
+  bool is_held_off = false;  // an operator has switched it off for a forced failover
 };
 
 struct SimProxy {
@@ -74,6 +76,7 @@ struct Request {
   uint32_t incarnation = 0;
   uint8_t target = 0;
   bool check_only = false;
+  bool forced = false;
   Time asked_at;
   Time deadline;
   int answers = 0;
@@ -124,6 +127,7 @@ class World {
     kReconfigured,
     kRestore,  // a lasting fault ends
     kAsk,
+    kForce,
   };
   struct Event {
     Time at;
@@ -177,7 +181,12 @@ class World {
   void handler_acts(uint8_t proxy, uint32_t asked);
 
   // --- world_end.cc: what is asked, and when it is over ---
-  void ask(uint8_t node, uint8_t target, bool check_only);
+  void ask(uint8_t node, uint8_t target, bool check_only, bool failover = false,
+           bool forced = false);
+  void hold_off_who_may_write(uint8_t candidate);
+  void force_failover(uint8_t candidate);
+  void switch_on_again();
+  void help_out();
   void ask_next();
   [[nodiscard]] bool is_answered() const;
   [[nodiscard]] bool is_converged() const;
@@ -197,7 +206,10 @@ class World {
   [[nodiscard]] std::string await_transactions(Server& server, const AwaitTransactionsJob& job,
                                                Duration waited) const;
   void append(uint8_t server, Entry::Kind kind, Epoch epoch);
+  void note_failover(uint8_t server, Epoch epoch);
+  void lose_what_is_missing(uint8_t server, Epoch epoch);
   void replicate_from(uint8_t server);
+  [[nodiscard]] bool flows(uint8_t from, uint8_t to) const;  // replication
   void apply(uint8_t server);
   void client(uint8_t proxy);
   void begin_transaction(uint8_t server, std::optional<uint8_t> proxy, Duration length);
@@ -252,6 +264,11 @@ class World {
   bool healed_ = false;  // no fault begins any more
   bool active_fault_ = false;
   Time healed_at_{};
+  std::optional<SwitchoverId> forced_;  // the nodes held off wait for its answer
+  bool is_forcing_ = false;             // and before it was given
+  Epoch highest_opened_;
+  std::set<Epoch> forced_epochs_;
+  Time help_at_{};
   uint8_t asks_left_ = 0;
   uint8_t next_target_ = 0;
   std::vector<bool> done_faults_;

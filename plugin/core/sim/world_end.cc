@@ -1,5 +1,6 @@
 // What is asked of the cluster, when a run is over, and what must hold then.
 #include <algorithm>
+#include <utility>
 
 #include "plugin/core/sim/note.h"
 #include "plugin/core/sim/world.h"
@@ -8,7 +9,7 @@ namespace active_master::sim {
 
 // --- operators --------------------------------------------------------------------------------
 
-void World::ask(uint8_t number, uint8_t target, bool check_only) {
+void World::ask(uint8_t number, uint8_t target, bool check_only, bool failover, bool forced) {
   auto& n = nodes_[number];
   if (!n.node || n.stopping) return;
   Request request;
@@ -17,13 +18,67 @@ void World::ask(uint8_t number, uint8_t target, bool check_only) {
   request.incarnation = n.incarnation;
   request.target = target;
   request.check_only = check_only;
+  request.forced = forced;
   request.asked_at = now_;
   request.deadline =
       now_ + n.config.switchover_timeout + n.config.resume_timeout + Duration{2'000'000} + kSecond;
   requests_.push_back(request);
-  note(n.name, " is asked for ", nodes_[target].name, check_only ? " (check)" : "", ": ",
-       request.id.value);
-  give(number, SwitchCommand{request.id, nodes_[target].name, check_only});
+  note(n.name, " is asked for ", nodes_[target].name, failover ? " by failover" : "",
+       forced ? ", forced" : "", check_only ? " (check)" : "", ": ", request.id.value);
+  give(number, SwitchCommand{request.id, nodes_[target].name, check_only, failover, forced});
+}
+
+// What the operator does first who forces a failover: whoever might take writes is switched off,
+// and stays off until it is over.
+void World::hold_off_who_may_write(uint8_t candidate) {
+  constexpr States kHarmlessHere{State::kStart, State::kNew, State::kStandby};
+  is_forcing_ = true;
+  for (uint8_t i = 0; i < nodes_.size(); ++i) {
+    auto& n = nodes_[i];
+    const bool may_write =
+        n.disk.role == Role::kActive || (n.node && !kHarmlessHere.contains(n.node->state()));
+    if (i == candidate || !may_write) continue;
+    crash(i);
+    n.is_held_off = true;
+  }
+}
+
+// Then whoever the candidate shows as not connected is switched off, too: that is what is vouched
+// for. Only a candidate that knows of the newest epoch is chosen.
+void World::force_failover(uint8_t candidate) {
+  auto& n = nodes_[candidate];
+  const bool is_outdated = std::ranges::any_of(
+      nodes_, [&](const SimNode& m) { return n.node && m.disk.epoch > n.node->durable().epoch; });
+  if (!n.node || n.stopping || is_outdated) return switch_on_again();
+  hold_off_who_may_write(candidate);
+  const auto view = n.node->view();
+  for (const auto& row : view->nodes) {
+    const auto other = node_number(row.name);
+    if (!other || *other == candidate || row.link == "CONNECTED") continue;
+    crash(*other);
+    nodes_[*other].is_held_off = true;
+  }
+  forced_ = SwitchoverId{requests_.size() + 1};
+  ask(candidate, candidate, false, true, true);
+}
+
+void World::switch_on_again() {
+  forced_.reset();
+  is_forcing_ = false;
+  for (uint8_t i = 0; i < nodes_.size(); ++i) {
+    if (!std::exchange(nodes_[i].is_held_off, false)) continue;
+    if (!nodes_[i].server.up) restart(i);
+  }
+}
+
+// A promise whose candidate died may need a person's word: then one asks for a failover, here and
+// there, until somebody is active.
+void World::help_out() {
+  const bool is_promised = std::ranges::any_of(
+      nodes_, [](const SimNode& n) { return n.node && n.node->durable().promise; });
+  if (!is_promised || active_server() || !is_answered()) return;
+  const auto at = static_cast<uint8_t>(requests_.size() % nodes_.size());
+  if (nodes_[at].node) ask(at, at, false, true);
 }
 
 // The first comes when the cluster is at rest, and begins the count of the faults; the later ones
@@ -143,8 +198,9 @@ void World::check_the_end() {
 // What an operator does who has mended a node.
 void World::rejoin_the_diverged() {
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
-    if (nodes_[i].node && nodes_[i].node->replication() == Replication::kDiverged)
-      give(i, RejoinCommand{{888}});
+    if (!nodes_[i].node || nodes_[i].node->replication() != Replication::kDiverged) continue;
+    nodes_[i].server.errant = false;
+    give(i, RejoinCommand{{888}});
   }
 }
 

@@ -56,6 +56,8 @@ void World::begin_fault(const Fault& fault) {
       return crash(who);
     case FaultKind::kFreezeNode:
       n.frozen_until = now_ + fault.duration;
+      // What it was told before it fell asleep, it does when it wakes up.
+      n.server.errant_since = std::max(n.server.errant_since, n.frozen_until);
       return;
     case FaultKind::kStopNode:
       if (!n.node || n.stopping) return;
@@ -113,6 +115,14 @@ void World::begin_fault(const Fault& fault) {
       return ask(who, static_cast<uint8_t>(fault.other % count), false);
     case FaultKind::kCheckOnly:
       return ask(who, static_cast<uint8_t>(fault.other % count), true);
+    case FaultKind::kFailoverCheck:
+      return ask(who, static_cast<uint8_t>(fault.other % count), true, true);
+    case FaultKind::kFailover:
+      return ask(who, static_cast<uint8_t>(fault.other % count), false, true);
+    case FaultKind::kForceFailover:
+      if (is_forcing_) return;
+      hold_off_who_may_write(who);
+      return push(kSecond, Kind::kForce, who, 0, 0);
     case FaultKind::kReconfigure: {
       if (other == who) return;
       std::erase_if(n.config.peers,
@@ -137,7 +147,7 @@ void World::begin_fault(const Fault& fault) {
       return;
     case FaultKind::kErrantTransaction:
       n.server.errant = true;
-      n.server.errant_since = now_;
+      n.server.errant_since = std::max(now_, n.frozen_until);
       return;
     case FaultKind::kMakeWritable:
       n.server.read_only = false;
@@ -158,7 +168,7 @@ void World::end_fault(const Fault& fault) {
   auto& n = nodes_[who];
   switch (fault.kind) {
     case FaultKind::kCrashNode:
-      if (!n.server.up) restart(who);
+      if (!n.server.up && !n.is_held_off) restart(who);
       return;
     case FaultKind::kResetLink:
       if (party < count) return push(latency(), Kind::kLinkUp, party, other, 0);

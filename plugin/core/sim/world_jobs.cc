@@ -23,6 +23,7 @@ size_t position_of(const std::string& gtid) {
 Duration timeout_of(const Job& job) {
   if (const auto* wait = std::get_if<WaitForPositionJob>(&job)) return wait->timeout;
   if (const auto* drain = std::get_if<DrainJob>(&job)) return drain->timeout;
+  if (const auto* apply = std::get_if<ApplyJob>(&job)) return apply->timeout;
   if (const auto* catch_up = std::get_if<CatchUpJob>(&job)) return catch_up->timeout;
   if (const auto* await = std::get_if<AwaitTransactionsJob>(&job))
     return std::max(await->active_limit, await->idle_limit);
@@ -128,6 +129,8 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
   if (const auto* persist = std::get_if<PersistJob>(&job)) {
     if (now_ < n.disk_full_until) return "disk full";
     if (mutant_ && mutant_->disk_lies) return {};
+    if (persist->durable.role == Role::kActive && is_failover(n.disk.epoch, persist->durable.epoch))
+      note_failover(number, persist->durable.epoch);
     invariants_.stored(number, n.disk, persist->durable);
     n.disk = persist->durable;
     return {};
@@ -150,6 +153,10 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
     done.text = "0-1-" + std::to_string(server.applied);
     return {};
   }
+  if (const auto* read = std::get_if<ReadGtidsJob>(&job); read && read->with_relay_logs) {
+    done.text = "0-1-" + std::to_string(std::max(server.applied, server.received));
+    return {};
+  }
   if (std::holds_alternative<ReadGtidsJob>(job)) {
     done.text = server.errant ? kErrant : "";
     return {};
@@ -162,17 +169,33 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
     const auto master = static_cast<uint8_t>(follow->server_id - 1);
     invariants_.follows(number, master);
     if (schedule_.star && !(server.sources >> master & 1)) server.sources = 0;
+    if (follow->alone) server.sources = 0;
     server.sources = static_cast<uint8_t>(server.sources | 1U << master);
     replicate_from(master);
     return {};
   }
   if (const auto* leave = std::get_if<LeaveJob>(&job)) {
+    if (const auto old = node_number(leave->address.substr(0, leave->address.find(':'))))
+      server.sources = static_cast<uint8_t>(server.sources & ~(1U << *old));
     for (const auto member : leave->members)
       server.sources = static_cast<uint8_t>(server.sources & ~(1U << (member - 1)));
     return {};
   }
   if (const auto* wait = std::get_if<WaitForPositionJob>(&job)) {
     return server.applied >= position_of(wait->gtid_position) ? "" : kNotYet;
+  }
+  if (const auto* apply = std::get_if<ApplyJob>(&job)) {
+    if (apply->timeout > Duration{0} && server.applied < server.received) return kNotYet;
+    bool is_behind = false;
+    for (const auto& other : apply->others) {
+      const bool has_more = position_of(other.gtids) > server.applied;
+      is_behind |= has_more;
+      done.rows.push_back(
+          {other.node, "transactions", has_more ? Verdict::kFailed : Verdict::kOk, "", {}});
+    }
+    if (!is_behind || now_ - running.began >= apply->patience) return {};
+    done.rows.clear();
+    return kNotYet;
   }
   if (const auto* await = std::get_if<AwaitTransactionsJob>(&job)) {
     return await_transactions(server, *await, now_ - running.began);
@@ -203,7 +226,10 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
     server.fenced = server.read_only = false;
     server.gate_open = true;
     // The plugin may be gone already, its thread is joined.
-    invariants_.opened_writes(number, n.node ? n.node->durable().epoch : n.disk.epoch);
+    const Epoch epoch = n.node ? n.node->durable().epoch : n.disk.epoch;
+    if (is_failover(highest_opened_, epoch)) lose_what_is_missing(number, epoch);
+    highest_opened_ = std::max(highest_opened_, epoch);
+    invariants_.opened_writes(number, epoch);
     return {};
   }
   if (std::holds_alternative<StandDownJob>(job)) {
@@ -256,28 +282,61 @@ void World::append(uint8_t number, Entry::Kind kind, Epoch epoch) {
   replicate_from(number);
 }
 
+// Whether it was forced must be known until it opens, which may be in another life of the node.
+void World::note_failover(uint8_t number, Epoch epoch) {
+  const auto& node = nodes_[number].node;
+  const auto id = node ? node->view()->switchover : SwitchoverId{};
+  const bool is_forced = !id || std::ranges::any_of(requests_, [&](const Request& r) {
+    return r.id == id && r.forced;
+  });
+  if (is_forced) forced_epochs_.insert(epoch);
+}
+
+// A failover: what only others have is no longer of the history. They have diverged.
+void World::lose_what_is_missing(uint8_t number, Epoch epoch) {
+  const auto& candidate = nodes_[number];
+  invariants_.failed_over(number, epoch, forced_epochs_.contains(epoch));
+  const size_t kept = candidate.server.applied;
+  for (auto& n : nodes_) {
+    if (n.server.applied <= kept) continue;
+    n.server.errant = true;
+    n.server.errant_since = now_;
+  }
+  for (auto& n : nodes_) {
+    n.server.applied = std::min(n.server.applied, kept);
+    n.server.received = std::min(n.server.received, kept);
+  }
+  history_.resize(kept);
+}
+
 void World::replicate_from(uint8_t number) {
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
     auto& server = nodes_[i].server;
-    if (!(server.sources >> number & 1) || server.apply_pending) continue;
+    if (!(server.sources >> number & 1)) continue;
     if (server.applied >= nodes_[number].server.applied) continue;
+    if (flows(number, i) && !random_.one_in(4))
+      server.received = std::max(server.received, nodes_[number].server.applied);
+    if (server.apply_pending) continue;
     server.apply_pending = true;
     push(server.lag + latency(), Kind::kApply, i, 0, 0);
   }
+}
+
+bool World::flows(uint8_t from, uint8_t to) const {
+  return nodes_[from].server.up && nodes_[to].server.up && nodes_[to].server.replicating &&
+         !is_frozen(from) && !is_frozen(to) && !is_cut(from, to) && !is_cut(to, from);
 }
 
 void World::apply(uint8_t number) {
   auto& server = nodes_[number].server;
   server.apply_pending = false;
   if (!server.up) return;
-  size_t reached = server.applied;
+  size_t reached = server.replicating ? std::max(server.applied, server.received) : server.applied;
   bool is_behind = false;
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
     if (!(server.sources >> i & 1) || nodes_[i].server.applied <= server.applied) continue;
     is_behind = true;
-    const bool flows = nodes_[i].server.up && server.replicating && !is_frozen(i) &&
-                       !is_frozen(number) && !is_cut(i, number) && !is_cut(number, i);
-    if (flows) reached = std::max(reached, nodes_[i].server.applied);
+    if (flows(i, number)) reached = std::max(reached, nodes_[i].server.applied);
   }
   if (reached > server.applied) {
     server.applied = reached;

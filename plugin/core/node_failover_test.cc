@@ -1,0 +1,389 @@
+// Failover and the return of an old active master, played by several nodes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "plugin/core/rules.h"
+#include "plugin/core/world.h"
+
+namespace active_master {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::World;
+
+World three() {
+  World world({"node1", "node2", "node3"});
+  world.bootstrap("node1");
+  EXPECT_THAT(world.writable(), ElementsAre("node1"));
+  return world;
+}
+
+void expect_refused(const World& world, SwitchoverId id, ErrorCode code) {
+  const auto* answer = world.answer(id);
+  ASSERT_NE(answer, nullptr);
+  EXPECT_NE(answer->result, Result::kDone);
+  EXPECT_EQ(answer->error_number, static_cast<uint32_t>(code)) << answer->error;
+}
+
+void expect_done(const World& world, SwitchoverId id, uint64_t epoch) {
+  const auto* answer = world.answer(id);
+  ASSERT_NE(answer, nullptr);
+  EXPECT_EQ(answer->result, Result::kDone) << answer->error;
+  EXPECT_EQ(answer->epoch, Epoch{epoch});
+}
+
+// Others have what the node that compares lacks.
+void let_others_have_more(World& world) {
+  world.on_job = [](const World::PendingJob& job, JobDone& done) {
+    const auto* apply = std::get_if<ApplyJob>(&job.job);
+    if (!apply) return;
+    for (const auto& other : apply->others)
+      done.rows.push_back({other.node, "transactions", Verdict::kFailed, "has 0-1-7", ""});
+  };
+}
+
+World a_living_active_master_is_not_failed_over() {
+  World world = three();
+  for (const bool forced : {false, true}) {
+    const auto id = world.fail_over("node3", "node2", forced);
+    expect_refused(world, id, ErrorCode::kMasterAlive);
+  }
+  expect_refused(world, world.fail_over("node2", "node1"), ErrorCode::kAlreadyActive);
+  EXPECT_THAT(world.writable(), ElementsAre("node1"));
+  EXPECT_FALSE(world.node("node3").durable().promise) << "nothing was promised for nothing";
+  return world;
+}
+
+World a_silent_node_might_take_writes() {
+  World world = three();
+  world.crash("node1");
+  const auto id = world.fail_over("node3", "node2");
+  expect_refused(world, id, ErrorCode::kNotFenced);
+  EXPECT_THAT(world.answer(id)->error, HasSubstr("node1"));
+  EXPECT_EQ(world.node("node2").state(), State::kStandby);
+  return world;
+}
+
+World the_old_master_is_off_and_stands_down_when_it_is_back() {
+  World world = three();
+  world.crash("node1");
+  const auto id = world.fail_over("node3", "node2", true);
+  expect_done(world, id, 102);
+  EXPECT_THAT(world.writable(), ElementsAre("node2"));
+  EXPECT_EQ(world.node("node3").durable().active_node, "node2");
+  EXPECT_FALSE(world.node("node3").durable().promise);
+  world.restart("node1");
+  EXPECT_THAT(world.writable(), ElementsAre("node2"));
+  EXPECT_EQ(world.node("node1").state(), State::kStandby);
+  EXPECT_EQ(world.node("node1").durable().epoch, Epoch{102});
+  return world;
+}
+
+World a_check_changes_nothing() {
+  World world = three();
+  world.crash("node1");
+  let_others_have_more(world);
+  const auto id = world.fail_over("node3", "node2", false, true);
+  EXPECT_EQ(world.answer(id)->result, Result::kDone);
+  std::vector<std::string> failed;
+  for (const auto& row : world.answer(id)->checks) {
+    if (row.verdict == Verdict::kFailed) failed.push_back(row.node + " " + row.check);
+  }
+  EXPECT_THAT(failed, ElementsAre("node1 answers", "node3 transactions"));
+  EXPECT_EQ(world.node("node2").state(), State::kStandby);
+  EXPECT_FALSE(world.node("node3").durable().promise);
+  return world;
+}
+
+World another_standby_is_ahead() {
+  World world = three();
+  world.crash("node3");
+  world.restart("node1");  // with its memory gone it waits for node3
+  world.crash("node1");
+  world.restart("node1");
+  EXPECT_EQ(world.node("node1").state(), State::kRecover);
+  EXPECT_THAT(world.writable(), IsEmpty());
+  EXPECT_THAT(world.node("node1").view()->last_error, HasSubstr("node3 (no answer yet)"));
+  let_others_have_more(world);
+  expect_refused(world, world.fail_over("node2", "node2"), ErrorCode::kNotFenced);
+  world.restart("node3");
+  EXPECT_THAT(world.writable(), ElementsAre("node1"));
+  return world;
+}
+
+// The active master is there, fenced because it waits for somebody: it promises.
+World a_fenced_active_master_promises() {
+  World world = three();
+  world.crash("node3");
+  world.crash("node1");
+  world.restart("node1");
+  EXPECT_EQ(world.node("node1").state(), State::kRecover);
+  const auto id = world.fail_over("node1", "node2", true);
+  expect_done(world, id, 102);
+  EXPECT_THAT(world.writable(), ElementsAre("node2"));
+  EXPECT_EQ(world.node("node1").state(), State::kStandby);
+  return world;
+}
+
+World what_others_have_is_not_lost_unless_forced() {
+  for (const bool forced : {true, false}) {
+    World world = three();
+    world.crash("node3");
+    world.crash("node1");
+    world.hold<StandDownJob>("node1");
+    world.restart("node1");
+    expect_refused(world, world.fail_over("node2", "node2"), ErrorCode::kNoPromise);
+    world.finish_held();
+    EXPECT_EQ(world.node("node1").state(), State::kRecover);
+    // node2 is told that node3 is none any more.
+    auto config = world.config_of("node2");
+    std::erase_if(config.peers, [](const auto& peer) { return peer.name == "node3"; });
+    world.give("node2", Reconfigured{config});
+    let_others_have_more(world);
+    const auto id = world.fail_over("node2", "node2", forced);
+    if (!forced) {
+      expect_refused(world, id, ErrorCode::kOthersAhead);
+      EXPECT_THAT(world.writable(), IsEmpty());
+      world.on_job = [](const World::PendingJob&, JobDone&) {};
+      world.restart("node3");
+      world.pass(Duration{1'000'000});
+      EXPECT_THAT(world.writable(), ElementsAre("node1")) << "its promise wedges nothing";
+      return world;
+    }
+    expect_done(world, id, 102);
+    EXPECT_THAT(world.answer(id)->error, HasSubstr("given up: node node1 has 0-1-7"));
+  }
+  return three();
+}
+
+World a_failover_that_others_are_ahead_of() {
+  World world = three();
+  world.crash("node1");
+  let_others_have_more(world);
+  // Forced because of node1; but whoever is there is compared with and given up, too.
+  const auto id = world.fail_over("node2", "node2", true);
+  expect_done(world, id, 102);
+  return world;
+}
+
+World whoever_follows_an_offer_forgets_it_when_it_promises() {
+  World world = three();
+  world.hold<CatchUpJob>("node2");
+  world.ask("node1", "node2");
+  EXPECT_EQ(world.node("node2").state(), State::kFollow);
+  world.crash("node1");
+  const auto id = world.fail_over("node3", "node3", true);
+  expect_done(world, id, 103);
+  EXPECT_EQ(world.node("node2").state(), State::kStandby);
+  EXPECT_THAT(world.writable(), ElementsAre("node3"));
+  return world;
+}
+
+World a_grant_is_not_offered_again_below_a_promise() {
+  World world = three();
+  world.hold<PersistJob>("node2");
+  const auto asked = world.ask("node1", "node2");
+  EXPECT_EQ(world.node("node1").state(), State::kGranted);
+  world.crash("node2");
+  world.hold<ApplyJob>("node3");
+  const auto id = world.fail_over("node3", "node3", true);
+  EXPECT_EQ(world.node("node1").state(), State::kRecover);
+  EXPECT_EQ(world.answer(asked)->result, Result::kUnknown);
+  world.restart("node2");
+  world.pass(Duration{1'000'000});
+  EXPECT_THAT(world.writable(), IsEmpty()) << "node3 is about to take the role";
+  world.finish_held();
+  expect_done(world, id, 103);
+  EXPECT_THAT(world.writable(), ElementsAre("node3"));
+  return world;
+}
+
+World a_grant_outlives_a_failover_that_did_not_happen() {
+  World world = three();
+  world.hold<PersistJob>("node2");
+  world.ask("node1", "node2");
+  world.crash("node2");
+  world.crash("node1");
+  world.restart("node1");
+  EXPECT_EQ(world.node("node1").state(), State::kRecover);
+  expect_refused(world, world.fail_over("node1", "node1"), ErrorCode::kNotFenced);
+  EXPECT_EQ(world.node("node1").state(), State::kRecover) << "it looks again";
+  world.finish_held();
+  world.restart("node2");
+  world.pass(Duration{1'000'000});
+  EXPECT_THAT(world.writable(), ElementsAre("node2"));
+  return world;
+}
+
+World a_restarted_active_master_may_be_forced_to_open() {
+  World world = three();
+  world.crash("node2");
+  world.crash("node1");
+  world.restart("node1");
+  EXPECT_THAT(world.writable(), IsEmpty());
+  expect_done(world, world.fail_over("node3", "node1", true), 101);
+  EXPECT_THAT(world.writable(), ElementsAre("node1"));
+  return world;
+}
+
+// The candidate is about to take the role when something ends it.
+World about_to_activate(SwitchoverId& id) {
+  World world = three();
+  world.crash("node1");
+  world.hold<ApplyJob>("node2");
+  id = world.fail_over("node2", "node2", true);
+  EXPECT_EQ(world.node("node2").state(), State::kApply);
+  EXPECT_EQ(world.disk("node3").promise, (Promise{{102}, "node2"}));
+  return world;
+}
+
+// What was promised meanwhile binds nobody to a failover that did not happen.
+void expect_that_life_goes_on(World& world) {
+  EXPECT_EQ(world.node("node2").state(), State::kStandby);
+  world.finish_held();
+  world.restart("node1");
+  world.pass(Duration{1'000'000});
+  EXPECT_THAT(world.writable(), ElementsAre("node1"));
+  expect_done(world, world.ask("node1", "node3"), 103);
+  EXPECT_THAT(world.writable(), ElementsAre("node3"));
+}
+
+World a_failover_is_cancelled() {
+  SwitchoverId id;
+  World world = about_to_activate(id);
+  world.give("node2", CancelCommand{id});
+  expect_refused(world, id, ErrorCode::kCancelled);
+  expect_that_life_goes_on(world);
+  return world;
+}
+
+World a_step_of_a_failover_fails() {
+  SwitchoverId id;
+  World world = about_to_activate(id);
+  world.finish_held("no luck");
+  expect_refused(world, id, ErrorCode::kStepFailed);
+  expect_that_life_goes_on(world);
+  return world;
+}
+
+World a_failover_takes_too_long() {
+  SwitchoverId id;
+  World world = about_to_activate(id);
+  expect_refused(world, world.fail_over("node3", "node3", true), ErrorCode::kNoPromise);
+  world.pass(Duration{31'000'000});
+  expect_refused(world, id, ErrorCode::kTimeout);
+  expect_that_life_goes_on(world);
+  return world;
+}
+
+World the_candidate_is_stopped() {
+  SwitchoverId id;
+  World world = about_to_activate(id);
+  world.give("node2", StopCommand{});
+  expect_refused(world, id, ErrorCode::kStopping);
+  EXPECT_TRUE(world.node("node2").stopped());
+  return world;
+}
+
+World the_candidate_dies_and_another_supersedes_it() {
+  SwitchoverId id;
+  World world = about_to_activate(id);
+  world.crash("node2");
+  expect_done(world, world.fail_over("node3", "node3", true), 203);
+  world.finish_held();
+  world.restart("node2");
+  world.restart("node1");
+  world.pass(Duration{1'000'000});
+  EXPECT_THAT(world.writable(), ElementsAre("node3"));
+  return world;
+}
+
+World a_promise_is_missing() {
+  World world = three();
+  world.crash("node1");
+  world.hold<PersistJob>("node2");
+  const auto id = world.fail_over("node2", "node2", true);
+  EXPECT_EQ(world.node("node2").state(), State::kBid);
+  world.crash("node3");
+  world.finish_held();
+  expect_refused(world, id, ErrorCode::kNotFenced);
+  return world;
+}
+
+World an_offer_below_a_promise_is_declined() {
+  World world = three();
+  Durable promised = world.crash("node2");
+  promised.promise = Promise{{103}, "node3"};
+  world.start("node2", promised);
+  world.give("node2",
+             FromNode{"node1", Offer{{5}, {2}, "node2", "0-1-1", false, Duration{1'000'000}}});
+  EXPECT_EQ(world.node("node2").state(), State::kStandby);
+  expect_done(world, world.ask("node1", "node2"), 104);
+  return world;
+}
+
+World a_diverged_node_takes_the_role_only_by_force() {
+  World world = three();
+  world.crash("node2");
+  world.on_job = [](const World::PendingJob& job, JobDone& done) {
+    if (std::holds_alternative<CompareGtidsJob>(job.job)) done.text = "0-2-7";
+  };
+  world.restart("node2");
+  EXPECT_EQ(world.node("node2").replication(), Replication::kDiverged);
+  world.crash("node1");
+  expect_refused(world, world.fail_over("node2", "node2"), ErrorCode::kDiverged);
+  expect_done(world, world.fail_over("node2", "node2", true), 102);
+  return world;
+}
+
+using Scenario = World (*)();
+#define SCENARIO(name)               \
+  std::pair<const char*, Scenario> { \
+#name, name                      \
+  }
+const std::pair<const char*, Scenario> kScenarios[] = {
+    SCENARIO(a_living_active_master_is_not_failed_over),
+    SCENARIO(a_silent_node_might_take_writes),
+    SCENARIO(the_old_master_is_off_and_stands_down_when_it_is_back),
+    SCENARIO(a_check_changes_nothing),
+    SCENARIO(another_standby_is_ahead),
+    SCENARIO(a_fenced_active_master_promises),
+    SCENARIO(what_others_have_is_not_lost_unless_forced),
+    SCENARIO(a_failover_that_others_are_ahead_of),
+    SCENARIO(whoever_follows_an_offer_forgets_it_when_it_promises),
+    SCENARIO(a_grant_is_not_offered_again_below_a_promise),
+    SCENARIO(a_grant_outlives_a_failover_that_did_not_happen),
+    SCENARIO(a_restarted_active_master_may_be_forced_to_open),
+    SCENARIO(a_failover_is_cancelled),
+    SCENARIO(a_step_of_a_failover_fails),
+    SCENARIO(a_failover_takes_too_long),
+    SCENARIO(the_candidate_is_stopped),
+    SCENARIO(the_candidate_dies_and_another_supersedes_it),
+    SCENARIO(a_promise_is_missing),
+    SCENARIO(an_offer_below_a_promise_is_declined),
+    SCENARIO(a_diverged_node_takes_the_role_only_by_force),
+};
+#undef SCENARIO
+
+class Failover : public ::testing::TestWithParam<std::pair<const char*, Scenario>> {};
+
+TEST_P(Failover, holds) {
+  GetParam().second();
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Failover, ::testing::ValuesIn(kScenarios),
+                         [](const auto& scenario) { return scenario.param.first; });
+
+TEST(FailoverRules, AreAllFiredByTheScenarios) {
+  std::set<int> fired;
+  for (const auto& [name, scenario] : kScenarios) fired.merge(std::set<int>(scenario().fired()));
+  for (const auto& rule : rules()) {
+    EXPECT_TRUE(rule.number < 800 || rule.number == 832 || fired.contains(rule.number))
+        << rule.number << ": " << rule.reason;
+  }
+}
+
+}  // namespace
+}  // namespace active_master

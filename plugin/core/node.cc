@@ -307,7 +307,9 @@ Event Node::receive(const NodeName& from, const NodeState& message) {
   dirty_ |= is_confirmed() != was_confirmed;
   if (state_ == State::kRecover) recall(from);  // its answers get here now
   hear_pause(message);
-  if (!message.activation || message.activation->epoch <= known_epoch() ||
+  // An epoch that is just being made durable counts: what lies below it was heard too late.
+  const Epoch known = state_ == State::kActivatePersist ? next_durable_.epoch : known_epoch();
+  if (!message.activation || message.activation->epoch <= known ||
       message.activation->node == self() || !is_valid_name(message.activation->node)) {
     return Event::kNone;
   }

@@ -250,6 +250,36 @@ void expect_that_life_goes_on(World& world) {
   EXPECT_THAT(world.writable(), ElementsAre("node3"));
 }
 
+// Its disk was full when it heard of epoch 2.
+World what_lies_below_the_epoch_that_is_made_durable_is_old_news() {
+  World world({"node1", "node2"});
+  for (const auto* name : {"node1", "node2"}) world.crash(name);
+  Durable first;
+  first.identity = {"test", "node1", 1};
+  first.role = Role::kStandby;
+  first.epoch = {2};
+  first.active_node = "node1";
+  first.grant = Grant{{7}, {3}, "node2", "0-1-100"};
+  Durable second = first;
+  second.identity = {"test", "node2", 2};
+  second.epoch = {1};
+  second.grant.reset();
+  world.hold<PersistJob>("node2");
+  world.start("node2", second);
+  world.start("node1", first);
+  EXPECT_EQ(world.node("node2").state(), State::kActivatePersist);
+  NodeState state;
+  state.node = "node1";
+  state.epoch = {2};
+  state.activation = Activation{{2}, "node1", "node1:3306", {6}};
+  world.give("node2", FromNode{"node1", state});
+  EXPECT_EQ(world.node("node2").state(), State::kActivatePersist);
+  world.finish_held();
+  EXPECT_THAT(world.writable(), ElementsAre("node2"));
+  EXPECT_EQ(world.node("node2").durable().epoch, Epoch{3});
+  return world;
+}
+
 World a_failover_is_cancelled() {
   SwitchoverId id;
   World world = about_to_activate(id);
@@ -339,6 +369,30 @@ World a_diverged_node_takes_the_role_only_by_force() {
 }
 
 using Scenario = World (*)();
+// Its disk was full when it heard that the grant was taken; it died before it took the role back.
+World the_role_comes_back_to_who_does_not_know_that_it_went() {
+  World world({"node1", "node2"});
+  for (const auto* name : {"node1", "node2"}) world.crash(name);
+  Durable first;
+  first.identity = {"test", "node1", 1};
+  first.role = Role::kStandby;
+  first.epoch = {1};
+  first.active_node = "node1";
+  first.grant = Grant{{7}, {2}, "node2", "0-1-100"};
+  Durable second = first;
+  second.identity = {"test", "node2", 2};
+  second.epoch = {2};
+  second.active_node = "node2";
+  second.grant = Grant{{8}, {3}, "node1", "0-2-101"};
+  world.start("node1", first);
+  world.start("node2", second);
+  world.pass(Duration{2'000'000});
+  EXPECT_THAT(world.writable(), ElementsAre("node1"));
+  EXPECT_EQ(world.node("node1").durable().epoch, Epoch{3});
+  EXPECT_EQ(world.node("node2").state(), State::kStandby);
+  return world;
+}
+
 #define SCENARIO(name)               \
   std::pair<const char*, Scenario> { \
 #name, name                      \
@@ -356,6 +410,8 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(a_grant_is_not_offered_again_below_a_promise),
     SCENARIO(a_grant_outlives_a_failover_that_did_not_happen),
     SCENARIO(a_restarted_active_master_may_be_forced_to_open),
+    SCENARIO(the_role_comes_back_to_who_does_not_know_that_it_went),
+    SCENARIO(what_lies_below_the_epoch_that_is_made_durable_is_old_news),
     SCENARIO(a_failover_is_cancelled),
     SCENARIO(a_step_of_a_failover_fails),
     SCENARIO(a_failover_takes_too_long),

@@ -45,6 +45,13 @@ struct FailoverRules {
     return n.offered_->candidate == n.self() && n.from_ == n.durable_.active_node &&
            n.offered_->epoch > n.known_epoch() && Rules::promised_more(n);
   }
+  // Only who was active in the epoch that this node granted can have granted a higher one.
+  static bool grant_was_taken(const Node& n) {
+    const auto& grant = n.durable_.grant;
+    return n.offered_->granted && n.offered_->candidate == n.self() && grant &&
+           grant->candidate == n.from_ && n.offered_->epoch > grant->epoch &&
+           !n.peers_.at(n.from_).state.sql_address.empty();  // which the proxies are told
+  }
   static bool is_over(const Node& n) {
     return Rules::has_failed(n) || n.operation_->report->result == Result::kDone;
   }
@@ -112,6 +119,15 @@ struct FailoverRules {
   }
 
   static void offer_again(Node& n) { n.send(n.durable_.grant->candidate, n.offer()); }
+
+  // It is heard again when this node is a standby.
+  static void learn_that_the_grant_was_taken(Node& n) {
+    const auto grant = *n.durable_.grant;
+    n.cancel_job();
+    n.adopt(
+        {grant.epoch, grant.candidate, n.peers_.at(grant.candidate).state.sql_address, grant.id});
+    n.run_aside(StandDownJob{});
+  }
 
   // --- actions: whoever is asked ---
   static void answer(Node& n) {
@@ -355,6 +371,8 @@ const Rule kFailoverRules[] = {
   "open writes", Rules::open_writes, State::kReopen, false, "no peer knows of a higher epoch, and none is about to begin one"},
 {834, States(State::kRecover), Event::kJobDone, "", nullptr,
   "", nullptr, State::kRecover, true, "no client can write"},
+{835, States(State::kRecover), Event::kOffer, "granted to this node, by whom it had granted the role itself", FailoverRules::grant_was_taken,
+  "adopt that activation, stand down", FailoverRules::learn_that_the_grant_was_taken, State::kStandby, false, "the role went there, and is on its way back: nobody announces what lies between"},
 };
 // clang-format on
 

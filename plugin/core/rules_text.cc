@@ -52,7 +52,7 @@ const Ignored kIgnored[] = {
     {E::kHigherActivation, States(S::kStopped), "the plugin is gone"},
     {E::kOffer, kActivating, "it was taken already"},
     {E::kOffer,
-     kBootstrapping | kBeforeTheGrant | kAborting | kFailover |
+     kBootstrapping | kBeforeTheGrant | kAborting | (kFailover - States(S::kRecover)) |
          States(S::kStart, S::kReopen, S::kActive, S::kGrant, S::kGranted, S::kResume, S::kStopped),
      "only a standby can take the role; an offer is repeated"},
     {E::kGrantRequest, kBeforeTheGrant - States(S::kCatchUp),

@@ -332,16 +332,18 @@ void World::apply(uint8_t number) {
   server.apply_pending = false;
   if (!server.up) return;
   size_t reached = server.replicating ? std::max(server.applied, server.received) : server.applied;
-  bool is_behind = false;
+  size_t highest = server.applied;  // of whom it replicates from
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
-    if (!(server.sources >> i & 1) || nodes_[i].server.applied <= server.applied) continue;
-    is_behind = true;
+    if (!(server.sources >> i & 1)) continue;
+    highest = std::max(highest, nodes_[i].server.applied);
     if (flows(i, number)) reached = std::max(reached, nodes_[i].server.applied);
   }
   if (reached > server.applied) {
     server.applied = reached;
     replicate_from(number);
-  } else if (is_behind) {
+  }
+  // Its relay log may end before what its source has.
+  if (server.applied < highest && !server.apply_pending) {
     server.apply_pending = true;
     push(Duration{30'000}, Kind::kApply, number, 0, 0);
   }

@@ -13,11 +13,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   crc.process_bytes(text.data(), text.size());
   text += "checksum=" + std::to_string(crc.checksum()) + "\n";
   std::string error;
-  const auto durable = parse_durable(text, error);
-  if (!durable) {
+  const auto stored = parse_durable(text, error);
+  if (!stored) {
     if (error.empty()) std::abort();
     return 0;
   }
-  if (parse_durable(serialize(*durable), error) != durable) std::abort();
+  const auto again = parse_durable(serialize(stored->durable, stored->serial), error);
+  if (!again || again->durable != stored->durable || again->serial != stored->serial) std::abort();
   return 0;
 }

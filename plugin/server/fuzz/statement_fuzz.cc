@@ -10,11 +10,11 @@ using namespace active_master;
 
 namespace {
 
-struct Verdict {
+struct Judgement {
   bool calls_ours, passes, passes_in_transaction, begins, local, binlogged;
   GlobalLock lock;
 
-  explicit Verdict(std::string_view query)
+  explicit Judgement(std::string_view query)
       : calls_ours(calls_our_procedure(query)),
         passes(passes_a_held_gate(query, true)),
         passes_in_transaction(passes_a_held_gate(query, false)),
@@ -22,17 +22,17 @@ struct Verdict {
         local(stays_local(query)),
         binlogged(is_binlogged_maintenance(query)),
         lock(global_lock(query)) {}
-  bool operator==(const Verdict&) const = default;
+  bool operator==(const Judgement&) const = default;
 };
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
-  const Verdict verdict(text);
-  if (!(verdict == Verdict(" /* a comment */\n-- and another\n" + text))) std::abort();
-  if (verdict.local && verdict.binlogged) std::abort();
-  if (verdict.passes_in_transaction && !verdict.passes) std::abort();
+  const Judgement judgement(text);
+  if (!(judgement == Judgement(" /* a comment */\n-- and another\n" + text))) std::abort();
+  if (judgement.local && judgement.binlogged) std::abort();
+  if (judgement.passes_in_transaction && !judgement.passes) std::abort();
 
   (void)version_number(text);
   if (!errant_transactions(text, text, 1).empty()) std::abort();

@@ -81,10 +81,6 @@ Measured measure(const BenchOptions& options, const Load& load) {
   return measured;
 }
 
-Json to_json(const Spread& spread) {
-  return {{"median", spread.median}, {"p99", spread.p99}, {"min", spread.min}, {"max", spread.max}};
-}
-
 Json to_json(const Measured& measured) {
   const Outcome& outcome = measured.outcome;
   Json phases;
@@ -166,12 +162,6 @@ std::string to_svg(const std::vector<Measured>& all) {
   return bar_chart("Gap between two commits in a switchover (medians)", "ms", bars);
 }
 
-void write(const std::filesystem::path& file, const std::string& text) {
-  std::ofstream out(file);
-  out << text;
-  if (!out.flush()) throw LabError("Can't write " + file.string());
-}
-
 }  // namespace
 
 std::vector<std::string> bench_loads() {
@@ -200,9 +190,9 @@ bool run_bench(const BenchOptions& options) {
                {"loads", Json::array()}};
   for (const Measured& measured : all) json["loads"].push_back(to_json(measured));
   const std::string table = to_markdown(all);
-  write(options.out / "bench.json", json.dump(2) + "\n");
-  write(options.out / "bench.md", table);
-  write(options.out / "bench.svg", to_svg(all));
+  write_file(options.out / "bench.json", json.dump(2) + "\n");
+  write_file(options.out / "bench.md", table);
+  write_file(options.out / "bench.svg", to_svg(all));
   std::cout << "\n"
             << all.front().outcome.machine << "\n"
             << all.front().outcome.versions << "\n\n"

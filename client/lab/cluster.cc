@@ -25,12 +25,6 @@ constexpr std::string_view kReplicationPassword = "replicates";
 constexpr std::string_view kActiveNode =
     "SELECT ACTIVE_NODE FROM INFORMATION_SCHEMA.ACTIVE_MASTER_STATE";
 
-void write_file(const fs::path& file, const std::string& text) {
-  std::ofstream out(file);
-  out << text;
-  if (!out.flush()) throw LabError("Can't write " + file.string());
-}
-
 int64_t number(const sql::Value& value) {
   return std::atoll(value.value_or("0").c_str());
 }

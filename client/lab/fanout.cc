@@ -143,14 +143,14 @@ Json measure(const FanoutOptions& options, int size) {
     active = &target;
     wait_until_open(cluster, size, active->name());
   }
-  const auto to_json = [](std::vector<int64_t> values) {
-    const Spread s = spread(std::move(values));
-    return Json{{"median", s.median}, {"p99", s.p99}, {"min", s.min}, {"max", s.max}};
-  };
-  return {{"subscribers", size},           {"connect_us", connect_us},
-          {"hold_us", to_json(holds)},     {"write_pause_us", to_json(pauses)},
-          {"resume_us", to_json(opens)},   {"bytes_each", memory / size},
-          {"idle_cpu_percent", idle_with}, {"idle_cpu_percent_without", idle_without}};
+  return {{"subscribers", size},
+          {"connect_us", connect_us},
+          {"hold_us", to_json(spread(holds))},
+          {"write_pause_us", to_json(spread(pauses))},
+          {"resume_us", to_json(spread(opens))},
+          {"bytes_each", memory / size},
+          {"idle_cpu_percent", idle_with},
+          {"idle_cpu_percent_without", idle_without}};
 }
 
 std::string row(const Json& json) {
@@ -170,12 +170,6 @@ std::string row(const Json& json) {
          std::to_string(json["bytes_each"].get<int64_t>() / 1024) + " KiB | " + cpu + " |\n";
 }
 
-void write(const std::filesystem::path& file, const std::string& text) {
-  std::ofstream out(file);
-  out << text;
-  if (!out.flush()) throw LabError("Can't write " + file.string());
-}
-
 }  // namespace
 
 void run_fanout(const FanoutOptions& options) {
@@ -193,8 +187,8 @@ void run_fanout(const FanoutOptions& options) {
     table += row(results.back());
     std::cout << size << " subscribers: " << results.back().dump() << std::endl;
   }
-  write(options.out / "fanout.json", results.dump(2) + "\n");
-  write(options.out / "fanout.md", table);
+  write_file(options.out / "fanout.json", results.dump(2) + "\n");
+  write_file(options.out / "fanout.md", table);
   std::cout << '\n' << table << "\nWritten to " << options.out.string() << std::endl;
 }
 

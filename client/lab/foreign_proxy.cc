@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 constexpr auto kStartLimit = 60s;
 constexpr unsigned kUnknownNode = 33306;
 
-void write_file(const fs::path& file, const std::string& text) {
-  std::ofstream(file) << text;
+void write_private_file(const fs::path& file, const std::string& text) {
+  write_file(file, text);
   fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
 }
 
@@ -120,11 +120,11 @@ std::vector<std::string> ForeignProxy::start_proxysql(const fs::path& program) {
   }
   text << ")\n";
   const fs::path configuration = directory_ / "proxysql.cnf";
-  write_file(configuration, text.str());
+  write_private_file(configuration, text.str());
   start(proxy_, "proxysql",
         {program, "-f", "--initial", "-c", configuration, "-D", directory_.string()});
   const fs::path credentials = directory_ / "credentials";
-  write_file(credentials, "[proxysql]\nuser=agent\npassword=agent\n");
+  write_private_file(credentials, "[proxysql]\nuser=agent\npassword=agent\n");
   return {"--driver=proxysql", "--credentials=" + credentials.string(),
           "--proxysql-admin=" + control_port_.address(), "--proxysql-writer=10",
           "--proxysql-reader=20"};
@@ -160,13 +160,14 @@ std::vector<std::string> ForeignProxy::start_maxscale(const fs::path& program) {
        << "[listener]\ntype=listener\nservice=writes\naddress=127.0.0.1\nport=" << port_.number()
        << "\n";
   const fs::path configuration = directory_ / "maxscale.cnf";
-  write_file(configuration, text.str());
+  write_private_file(configuration, text.str());
   std::vector<std::string> started = {program, "--nodaemon", "--config=" + configuration.string()};
   if (geteuid() == 0) started.emplace_back("--user=root");
   start(proxy_, "maxscale", std::move(started));
 
   const fs::path credentials = directory_ / "credentials";
-  write_file(credentials, "[maxscale]\nuser=admin\npassword=mariadb\n");  // as it is shipped
+  write_private_file(credentials,
+                     "[maxscale]\nuser=admin\npassword=mariadb\n");  // as it is shipped
   return {"--driver=maxscale", "--credentials=" + credentials.string(),
           "--maxscale-rest=" + control_port_.address(), "--maxscale-monitor=monitor",
           "--maxscale-service=writes"};

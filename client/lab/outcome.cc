@@ -188,6 +188,10 @@ Spread spread(std::vector<int64_t> values) {
           values[values.size() * 99 / 100]};
 }
 
+nlohmann::ordered_json to_json(const Spread& spread) {
+  return {{"median", spread.median}, {"p99", spread.p99}, {"min", spread.min}, {"max", spread.max}};
+}
+
 std::vector<int64_t> Outcome::gaps() const {
   std::vector<int64_t> all;
   for (const auto& gap : report.switchover_gaps) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,8 @@ struct Outcome {
   [[nodiscard]] double seconds() const;  // from the first write to the last
   [[nodiscard]] uint64_t writes_per_second() const;
 };
+
+[[nodiscard]] nlohmann::ordered_json to_json(const Spread& spread);
 
 // Something else to do with the cluster, while nobody writes.
 using Visit = std::function<void(Cluster&)>;

@@ -128,6 +128,12 @@ void run(Command command, std::chrono::milliseconds limit) {
   }
 }
 
+void write_file(const std::filesystem::path& file, const std::string& text) {
+  std::ofstream out(file);
+  out << text;
+  if (!out.flush()) throw LabError("Can't write " + file.string());
+}
+
 std::string tail(const std::filesystem::path& file, size_t lines) {
   std::ifstream in(file);
   std::deque<std::string> last;

@@ -52,6 +52,9 @@ class Process {
 // Runs a command to its end; throws LabError with the log's tail if it fails or takes too long.
 void run(Command command, std::chrono::milliseconds limit);
 
+// Throws LabError when it can't.
+void write_file(const std::filesystem::path& file, const std::string& text);
+
 // The last lines of a file, for messages.
 [[nodiscard]] std::string tail(const std::filesystem::path& file, size_t lines = 20);
 

@@ -17,10 +17,6 @@ std::string to_text(const Spread& spread) {
          milliseconds(spread.max);
 }
 
-Json to_json(const Spread& spread) {
-  return {{"median", spread.median}, {"min", spread.min}, {"max", spread.max}};
-}
-
 Json to_json(const Outcome& outcome) {
   const Report& report = outcome.report;
   const History& history = outcome.recording.history;

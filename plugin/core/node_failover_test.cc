@@ -20,6 +20,18 @@ World three() {
   return world;
 }
 
+// What a node of a pair finds on its disk.
+Durable standby(const NodeName& node, uint64_t epoch, const NodeName& active,
+                std::optional<Grant> grant) {
+  Durable durable;
+  durable.identity = {"test", node, node == "node1" ? 1U : 2U};
+  durable.role = Role::kStandby;
+  durable.epoch = {epoch};
+  durable.active_node = active;
+  durable.grant = std::move(grant);
+  return durable;
+}
+
 void expect_refused(const World& world, SwitchoverId id, ErrorCode code) {
   const auto* answer = world.answer(id);
   ASSERT_NE(answer, nullptr);
@@ -254,19 +266,9 @@ void expect_that_life_goes_on(World& world) {
 World what_lies_below_the_epoch_that_is_made_durable_is_old_news() {
   World world({"node1", "node2"});
   for (const auto* name : {"node1", "node2"}) world.crash(name);
-  Durable first;
-  first.identity = {"test", "node1", 1};
-  first.role = Role::kStandby;
-  first.epoch = {2};
-  first.active_node = "node1";
-  first.grant = Grant{{7}, {3}, "node2", "0-1-100"};
-  Durable second = first;
-  second.identity = {"test", "node2", 2};
-  second.epoch = {1};
-  second.grant.reset();
   world.hold<PersistJob>("node2");
-  world.start("node2", second);
-  world.start("node1", first);
+  world.start("node2", standby("node2", 1, "node1", std::nullopt));
+  world.start("node1", standby("node1", 2, "node1", Grant{{7}, {3}, "node2", "0-1-100"}));
   EXPECT_EQ(world.node("node2").state(), State::kActivatePersist);
   NodeState state;
   state.node = "node1";
@@ -373,19 +375,8 @@ using Scenario = World (*)();
 World the_role_comes_back_to_who_does_not_know_that_it_went() {
   World world({"node1", "node2"});
   for (const auto* name : {"node1", "node2"}) world.crash(name);
-  Durable first;
-  first.identity = {"test", "node1", 1};
-  first.role = Role::kStandby;
-  first.epoch = {1};
-  first.active_node = "node1";
-  first.grant = Grant{{7}, {2}, "node2", "0-1-100"};
-  Durable second = first;
-  second.identity = {"test", "node2", 2};
-  second.epoch = {2};
-  second.active_node = "node2";
-  second.grant = Grant{{8}, {3}, "node1", "0-2-101"};
-  world.start("node1", first);
-  world.start("node2", second);
+  world.start("node1", standby("node1", 1, "node1", Grant{{7}, {2}, "node2", "0-1-100"}));
+  world.start("node2", standby("node2", 2, "node2", Grant{{8}, {3}, "node1", "0-2-101"}));
   world.pass(Duration{2'000'000});
   EXPECT_THAT(world.writable(), ElementsAre("node1"));
   EXPECT_EQ(world.node("node1").durable().epoch, Epoch{3});

@@ -12,7 +12,9 @@
 #include <mutex>
 
 #include "client/protocol/frame.h"
+#include "client/protocol/stranger.h"
 #include "client/protocol/test_credentials.h"
+#include "client/protocol/testing.h"
 #include "plugin/server/log.h"
 
 namespace active_master {
@@ -104,22 +106,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-template <typename Condition>
-[[nodiscard]] bool eventually(Condition condition) {
-  const auto deadline = std::chrono::steady_clock::now() + seconds(60);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(milliseconds(1));
-  }
-  return true;
-}
-
-uint16_t free_port() {
-  boost::asio::io_context io;
-  using boost::asio::ip::tcp;
-  return tcp::acceptor(io, {boost::asio::ip::address_v4::loopback(), 0}).local_endpoint().port();
-}
-
 class DaemonTest : public testing::Test {
  protected:
   struct Member {
@@ -161,6 +147,11 @@ class DaemonTest : public testing::Test {
   }
   Daemon& daemon(int i) { return *members[i].daemon; }
 
+  [[nodiscard]] std::string link_error(int i, const std::string& to) {
+    const auto view = daemon(i).view();
+    const auto node = std::ranges::find(view->nodes, to, &NodeView::name);
+    return node == view->nodes.end() ? "unknown" : node->last_error;
+  }
   [[nodiscard]] bool linked(int i) {
     const auto view = daemon(i).view();  // a range-for over view()->nodes would outlive it
     for (const auto& node : view->nodes) {
@@ -272,6 +263,48 @@ TEST_F(DaemonTest, MovesTheRoleOverTlsWhilePlainStrangersKnock) {
     EXPECT_TRUE(eventually([&] { return closed > before; }));
     must_move_to(round == 0 ? "node2" : "node1", 0, 10 + round * 1000);
   }
+}
+
+// A connection whose queue is full ends while the daemon carries out what another input led to. The
+// peer that comes after it must miss nothing of that.
+TEST_F(DaemonTest, DropsAPeerThatNeverReadsAndTellsTheNextOne) {
+  const NamedAddress node3{"node3", {"127.0.0.1", free_port()}};
+  auto& settings = members[0].settings;
+  for (auto& member : members) member.daemon.reset();
+  settings.config.peers.push_back(node3);
+  settings.network.peers = settings.config.peers;
+  start(0);
+  const auto self = [](const char* name, protocol::PeerKind kind) {
+    return protocol::Self{"test", name, kind, "0.1.0"};
+  };
+  const auto& credentials = settings.network.credentials;
+  auto deaf = Stranger::listening(members[1].settings.network.port);
+  ASSERT_TRUE(deaf.welcome_as(self("node2", protocol::PEER_KIND_NODE), credentials));
+  auto next = Stranger::listening(node3.address.port);
+  ASSERT_TRUE(next.welcome_as(self("node3", protocol::PEER_KIND_NODE), credentials));
+  Stranger proxy(settings.network.port);
+  ASSERT_TRUE(proxy.introduce_as(self("proxy1", protocol::PEER_KIND_PROXY), "node1", credentials));
+  ASSERT_TRUE(eventually([&] { return link_error(0, "node2").empty(); }));
+
+  // Each is news for the nodes. More in all than the queue and what the kernel buffers.
+  protocol::Frame frame;
+  auto& state = *frame.mutable_proxy_state();
+  state.set_proxy("proxy1");
+  for (uint64_t i = 1, extra = 0; extra < 10; ++i) {
+    if (!link_error(0, "node2").empty()) ++extra;
+    ASSERT_LT(i, 20'000U);
+    state.set_sequence(i);
+    state.set_last_error(std::to_string(i) + std::string(4000, ' '));
+    ASSERT_TRUE(proxy.send(frame));
+    for (uint64_t heard = 0; heard < i;) {
+      const auto told = next.hear();
+      ASSERT_TRUE(told);
+      if (!told->has_proxy_news()) continue;
+      ASSERT_EQ(told->proxy_news().proxies_size(), 1);
+      heard = told->proxy_news().proxies(0).state().sequence();
+    }
+  }
+  EXPECT_TRUE(deaf.is_dropped());
 }
 
 TEST_F(DaemonTest, StopsWhileRequestsWait) {

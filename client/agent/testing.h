@@ -25,7 +25,6 @@
 namespace active_master::agent {
 
 using boost::asio::ip::tcp;
-using client::eventually;
 
 // A child process, ended by its pid whatever becomes of the test.
 class Process {
@@ -72,11 +71,6 @@ class Process {
  private:
   pid_t pid_ = -1;
 };
-
-inline uint16_t free_port() {
-  boost::asio::io_context io;
-  return tcp::acceptor(io, {boost::asio::ip::address_v4::loopback(), 0}).local_endpoint().port();
-}
 
 // Greets each connection with its name and a newline, then reads until the client leaves.
 class GreetingServer {

@@ -13,20 +13,10 @@
 
 #include "client/protocol/frame.h"
 #include "client/protocol/names.h"
+#include "client/protocol/testing.h"
 #include "client/subscriber/subscription.h"
 
 namespace active_master::client {
-
-// Deadlines that a working program never comes near; no test states how long anything takes.
-template <typename Condition>
-[[nodiscard]] bool eventually(Condition condition) {
-  const auto deadline = Clock::now() + std::chrono::seconds(60);
-  while (!condition()) {
-    if (Clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
-}
 
 // A node: one thread that accepts proxies, tells each its NodeState, and keeps what they say.
 class FakeNode {

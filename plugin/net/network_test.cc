@@ -13,7 +13,9 @@
 #include <thread>
 
 #include "client/protocol/handshake.h"
+#include "client/protocol/stranger.h"
 #include "client/protocol/test_credentials.h"
+#include "client/protocol/testing.h"
 #include "client/subscriber/subscriber.h"
 #include "client/subscriber/traffic_gate.h"
 #include "plugin/net/codec.h"
@@ -30,17 +32,6 @@ using std::chrono::seconds;
 using testing::HasSubstr;
 
 constexpr const char* kSecret = "the-secret-of-this-test-cluster";
-
-// A deadline that a working program never comes near.
-template <typename Condition>
-[[nodiscard]] bool eventually(Condition condition) {
-  const auto deadline = std::chrono::steady_clock::now() + seconds(60);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(milliseconds(1));
-  }
-  return true;
-}
 
 // A node without a core: its network on a thread of its own, and what that delivered.
 class TestNode {
@@ -126,10 +117,6 @@ class TestNode {
   }
 
  private:
-  static uint16_t free_port() {
-    boost::asio::io_context io;
-    return tcp::acceptor(io, {boost::asio::ip::address_v4::loopback(), 0}).local_endpoint().port();
-  }
   std::unique_ptr<Network> make() {
     return std::make_unique<Network>(
         io_, options_,
@@ -152,73 +139,6 @@ class TestNode {
   std::vector<Input> inputs_;
   std::string log_;
   std::thread thread_;
-};
-
-// Somebody who can connect, and sends what it likes.
-class Stranger {
- public:
-  explicit Stranger(uint16_t port, const char* from = "127.0.0.1") : socket_(io_) {
-    socket_.open(tcp::v4());
-    socket_.bind({boost::asio::ip::make_address(from), 0});
-    socket_.connect({boost::asio::ip::address_v4::loopback(), port});
-    const timeval patience{60, 0};
-    setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  }
-
-  // False: it does not take it any more.
-  bool send(const std::string& bytes) {
-    error_code error;
-    boost::asio::write(socket_, boost::asio::buffer(bytes), error);
-    return !error;
-  }
-  bool send(const Frame& frame) { return send(encode(frame)); }
-
-  // The next frame; nothing when the connection has ended.
-  std::optional<Frame> hear() {
-    while (true) {
-      if (auto frame = decoder_.next()) return frame;
-      char buffer[4096];
-      const ssize_t size = recv(socket_.native_handle(), buffer, sizeof buffer, 0);
-      if (size <= 0) return std::nullopt;
-      decoder_.append(buffer, static_cast<size_t>(size));
-    }
-  }
-  // Whether the other side ends it, within a generous time.
-  [[nodiscard]] bool is_dropped() {
-    while (true) {
-      char buffer[4096];
-      const ssize_t size = recv(socket_.native_handle(), buffer, sizeof buffer, 0);
-      if (size > 0) continue;
-      return size == 0 || errno == ECONNRESET;
-    }
-  }
-  [[nodiscard]] std::string refusal() {
-    while (const auto frame = hear()) {
-      if (frame->has_refused()) return frame->refused().reason();
-    }
-    return "none";
-  }
-
-  // A handshake as whoever it likes to be.
-  bool introduce_as(const protocol::Self& self, const std::string& node,
-                    const protocol::CredentialsPtr& credentials) {
-    protocol::DiallerHandshake handshake(self, node, credentials, "");
-    send(handshake.hello());
-    while (!handshake.is_done()) {
-      const auto frame = hear();
-      if (!frame) return false;
-      if (const auto answer = handshake.take(*frame)) send(*answer);
-      if (!handshake.error().empty()) return false;
-    }
-    return true;
-  }
-
-  boost::asio::ip::tcp::socket& socket() { return socket_; }
-
- private:
-  boost::asio::io_context io_;
-  tcp::socket socket_;
-  protocol::FrameDecoder decoder_;
 };
 
 NodeState some_state() {

@@ -49,19 +49,23 @@ END //
 CREATE OR REPLACE DEFINER = active_master@localhost
 PROCEDURE active_master.set_active_master(IN node TEXT CHARACTER SET utf8mb4)
   SQL SECURITY DEFINER MODIFIES SQL DATA
-  COMMENT 'Moves the role of the active master to that node; one row per phase'
+  COMMENT 'Moves the role of the active master to that node; how long writes were expected to pause, then one row per phase'
 BEGIN
   DECLARE id BIGINT UNSIGNED DEFAULT UUID_SHORT();
   CALL active_master.request(CONCAT('switch ', id, ' ', IFNULL(node, '')));
   EXECUTE IMMEDIATE
-    "SELECT PHASE, DURATION_US, '' AS DETAIL
+    "SELECT 'PREDICTION' AS PHASE, PREDICTED_PAUSE_US AS DURATION_US,
+            'how long writes would pause, as it looked before' AS DETAIL
+       FROM information_schema.ACTIVE_MASTER_SWITCHOVERS WHERE ID = ? AND SEQ = 1
+     UNION ALL
+     SELECT PHASE, DURATION_US, ''
        FROM information_schema.ACTIVE_MASTER_SWITCHOVERS WHERE ID = ?
      UNION ALL
      SELECT 'DONE', CAST(SUM(DURATION_US) AS UNSIGNED),
             CONCAT(TO_NODE, ' is the active master in epoch ', EPOCH, '; writes paused for ',
                    IFNULL(WRITE_PAUSE_US, 0), ' us', IFNULL(CONCAT('; ', ERROR), ''))
        FROM information_schema.ACTIVE_MASTER_SWITCHOVERS WHERE ID = ?"
-    USING id, id;
+    USING id, id, id;
 END //
 
 CREATE OR REPLACE DEFINER = active_master@localhost

@@ -61,6 +61,13 @@ std::vector<std::pair<std::string, int64_t>> pause_by_phase(const Outcome& outco
   return medians;
 }
 
+std::vector<int64_t> prediction_off_by(const Outcome& outcome) {
+  auto predicted = outcome.predicted_pauses();
+  const auto actual = outcome.write_pauses();
+  for (size_t i = 0; i < predicted.size(); ++i) predicted[i] = std::abs(predicted[i] - actual[i]);
+  return predicted;
+}
+
 Measured measure(const BenchOptions& options, const Load& load) {
   Measured measured;
   measured.load = load;
@@ -93,6 +100,8 @@ Json to_json(const Measured& measured) {
           {"violations", outcome.report.violations},
           {"gap_us", to_json(spread(outcome.gaps()))},
           {"write_pause_us", to_json(spread(outcome.write_pauses()))},
+          {"predicted_pause_us", to_json(spread(outcome.predicted_pauses()))},
+          {"prediction_off_by_us", to_json(spread(prediction_off_by(outcome)))},
           {"phase_median_us", phases},
           {"whole_us", to_json(spread(outcome.durations()))},
           {"client_errors", outcome.report.errors_between + outcome.report.errors_inside},
@@ -125,16 +134,20 @@ std::string to_markdown(const std::vector<Measured>& all) {
       "Milliseconds, median (p99). The gap is the longest time between two acknowledged writes "
       "over "
       "all clients.\n\n"
-      "| load | writes/s | gap | write pause in the server | replicated commit | round trip | "
-      "classic gap | classic / ours | client errors, ours / classic |\n"
-      "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
+      "| load | writes/s | gap | write pause in the server | predicted | off by | "
+      "replicated commit | round trip | classic gap | classic / ours | client errors, ours / "
+      "classic "
+      "|\n"
+      "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
   for (const Measured& measured : all) {
     const Outcome& outcome = measured.outcome;
     const Spread gap = spread(outcome.gaps());
     const Spread classic = spread(measured.classic.gaps);
     text += "| " + measured.load.name + " | " + std::to_string(outcome.writes_per_second()) +
             " | " + ms(gap) + " | " + ms(spread(outcome.write_pauses())) + " | " +
-            ms(spread(measured.commits)) + " | " + ms(spread(measured.round_trips)) + " | " +
+            ms(spread(outcome.predicted_pauses())) + " | " +
+            ms(spread(prediction_off_by(outcome))) + " | " + ms(spread(measured.commits)) + " | " +
+            ms(spread(measured.round_trips)) + " | " +
             (measured.classic.gaps.empty() ? "-" : ms(classic)) + " | " +
             ratio(classic.median, gap.median) + " | " +
             std::to_string(outcome.report.errors_between + outcome.report.errors_inside) + " / " +

@@ -98,6 +98,7 @@ struct SwitchoverResult {
   Switchover summary;
   unsigned error = 0;          // number; 0: done
   int64_t write_pause_us = 0;  // as the plugin measured it
+  // PREDICTION, which says how long writes were expected to pause, the phases, and DONE.
   std::vector<Phase> phases;
 };
 

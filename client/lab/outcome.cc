@@ -206,6 +206,12 @@ std::vector<int64_t> Outcome::write_pauses() const {
   return all;
 }
 
+std::vector<int64_t> Outcome::predicted_pauses() const {
+  std::vector<int64_t> all;
+  for (const SwitchoverResult& result : done) all.push_back(result.phases.at(0).duration_us);
+  return all;
+}
+
 std::vector<int64_t> Outcome::durations() const {
   std::vector<int64_t> all;
   for (const SwitchoverResult& result : done)

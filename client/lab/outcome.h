@@ -39,6 +39,7 @@ struct Outcome {
   // the pause as the plugin measured it, the whole statement.
   [[nodiscard]] std::vector<int64_t> gaps() const;
   [[nodiscard]] std::vector<int64_t> write_pauses() const;
+  [[nodiscard]] std::vector<int64_t> predicted_pauses() const;  // of the same switchovers
   [[nodiscard]] std::vector<int64_t> durations() const;
   [[nodiscard]] double seconds() const;  // from the first write to the last
   [[nodiscard]] uint64_t writes_per_second() const;

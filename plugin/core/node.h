@@ -85,7 +85,7 @@ struct AwaitTransactionsJob {
 struct CheckCandidateJob {
   CheckRequest request;
 };
-// Gives the binlog's GTID position as JobDone::text.
+// Gives the binlog's GTID position as JobDone::text, and JobDone::running.
 struct ReadPositionJob {};
 // Wait until the position is applied here.
 struct WaitForPositionJob {
@@ -200,6 +200,7 @@ struct JobDone {
   std::string text;
   std::vector<CheckRow> rows;
   CheckRequest facts;
+  Duration running{0};  // since the oldest transaction here began that is no long one
 };
 struct BootstrapCommand {
   SwitchoverId id;
@@ -422,8 +423,9 @@ class Node {
     std::optional<Time> paused_at;
     uint32_t probe = 0;
     Time probe_sent;
-    Duration lag{0};   // as the last probe told
-    Duration pace{0};  // at which writes shall run since
+    Duration lag{0};      // as the last probe told
+    Duration running{0};  // the oldest transaction when that was sent
+    Duration pace{0};     // at which writes shall run since
     std::string gtid;
     Error failure;  // why it is being undone
     std::string exceptions;

@@ -200,9 +200,48 @@ World a_check_changes_nothing() {
   World world = bootstrapped();
   const auto id = world.ask("node2", "node2", true);
   expect_done(world, id);
-  EXPECT_FALSE(world.answer(id)->checks.empty());
+  const auto& row = world.answer(id)->checks.back();
+  EXPECT_EQ(row.check, "pause");
+  EXPECT_THAT(row.detail, HasSubstr("writes would pause for about"));
+  EXPECT_TRUE(world.answer(id)->predicted_pause);
   EXPECT_THAT(world.writable(), ElementsAre("node1"));
   EXPECT_EQ(world.node("node1").durable().epoch, Epoch{1});
+  return world;
+}
+
+World a_check_warns_of_a_candidate_that_lags() {
+  World world = bootstrapped();
+  world.on_job = [](const World::PendingJob& job, JobDone& done) {
+    if (std::holds_alternative<WaitForPositionJob>(job.job)) done.error = "not reached";
+  };
+  const auto id = world.ask("node1", "node2", true);
+  expect_done(world, id);
+  EXPECT_EQ(world.answer(id)->checks.back().verdict, Verdict::kWarning);
+  EXPECT_FALSE(world.answer(id)->predicted_pause);
+  return world;
+}
+
+World a_check_that_fails_is_reported() {
+  World world = bootstrapped();
+  world.on_job = [](const World::PendingJob& job, JobDone& done) {
+    if (std::holds_alternative<CheckCandidateJob>(job.job)) {
+      done.rows.push_back({"", "replication runs", Verdict::kFailed, "stopped", "START SLAVE"});
+    }
+  };
+  const auto id = world.ask("node1", "node2", true);
+  expect_done(world, id);
+  EXPECT_FALSE(world.answer(id)->predicted_pause);
+  return world;
+}
+
+World a_switchover_says_how_long_it_expected_writes_to_pause() {
+  World world = bootstrapped();
+  world.on_job = [](const World::PendingJob& job, JobDone& done) {
+    if (std::holds_alternative<ReadPositionJob>(job.job)) done.running = Duration{7000};
+  };
+  const auto id = world.ask("node1", "node2");
+  expect_done(world, id);
+  EXPECT_GE(world.answer(id)->predicted_pause, Duration{7000});
   return world;
 }
 
@@ -1021,6 +1060,9 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(the_role_moves_and_comes_back),
     SCENARIO(the_request_is_passed_on_to_the_active_master),
     SCENARIO(a_check_changes_nothing),
+    SCENARIO(a_check_warns_of_a_candidate_that_lags),
+    SCENARIO(a_check_that_fails_is_reported),
+    SCENARIO(a_switchover_says_how_long_it_expected_writes_to_pause),
     SCENARIO(requests_that_make_no_sense_are_refused),
     SCENARIO(nothing_moves_before_bootstrap_or_without_the_active_master),
     SCENARIO(a_second_switchover_is_refused_by_name),

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "plugin/core/prediction.h"
+
 namespace active_master {
 
 namespace {
@@ -79,10 +81,15 @@ struct Rules {
     }
     return false;
   }
+  static bool no_mere_check(const Node& n) { return !only_check(n); }
+  static bool only_check_failed(const Node& n) {
+    return only_check(n) && (any_failed(n) || proxies_lost(n));
+  }
   static Duration lag(const Node& n) { return n.now_ - n.operation_->probe_sent; }
   // And slowing writes further would not bring it closer.
   static bool is_close(const Node& n) {
-    if (!n.probe_reply_->reached || lag(n) > n.config_.approach_max_lag) return false;
+    if (only_check(n) || !n.probe_reply_->reached || lag(n) > n.config_.approach_max_lag)
+      return false;
     const auto& operation = *n.operation_;
     return lag(n) <= kCloseLag ||
            (operation.pace >= n.config_.approach_max_pace && lag(n) >= operation.lag);
@@ -274,6 +281,29 @@ struct Rules {
     note_checks(n);
     n.finish(Result::kDone, {});
   }
+  static Prediction foretell(Node& n) {
+    const auto prediction = predict(n.operation_->running, lag(n), n.history_);
+    n.operation_->report->predicted_pause = prediction.total();
+    return prediction;
+  }
+  static void measure_for_check(Node& n) {
+    note_checks(n);
+    measure_lag(n);
+  }
+  static void finish_measured_check(Node& n) {
+    CheckRow row{n.self(), "pause", Verdict::kOk, "", ""};
+    if (n.probe_reply_->reached) {
+      row.detail = foretell(n).to_text();
+    } else {
+      row.verdict = Verdict::kWarning;
+      row.detail = n.operation_->report->to + " lags by more than active_master_approach_max_lag";
+      row.remedy =
+          "a switchover would slow writes down and wait for it, as long as "
+          "active_master_approach_timeout says";
+    }
+    n.operation_->report->checks.push_back(std::move(row));
+    n.finish(Result::kDone, {});
+  }
   static void finish_check_failed(Node& n) {
     note_checks(n);
     refuse_by_checks(n);
@@ -307,8 +337,11 @@ struct Rules {
   static void send_probe(Node& n) {
     auto& operation = *n.operation_;
     operation.probe_sent = n.now_;
-    n.send(operation.report->to, Probe{operation.report->id, ++operation.probe, n.job_->text,
-                                       n.config_.approach_timeout});
+    operation.running = n.job_->running;
+    const auto& config = n.config_;
+    n.send(operation.report->to,
+           Probe{operation.report->id, ++operation.probe, n.job_->text,
+                 only_check(n) ? config.approach_max_lag : config.approach_timeout});
   }
   static void slow_down(Node& n) {
     auto& operation = *n.operation_;
@@ -319,6 +352,7 @@ struct Rules {
   }
   static void read_position(Node& n) { n.run(ReadPositionJob{}); }
   static void persist_intent(Node& n) {
+    foretell(n);
     auto& report = *n.operation_->report;
     report.epoch = n.next_epoch();
     n.phase_deadline_ = n.now_ + n.config_.pause_timeout;
@@ -648,19 +682,19 @@ const Rule kRules[] = {
   "refuse", Rules::refuse, S::kActive, kStays, "switchover refused: another one is running"},
 {203, States(S::kCheck), E::kJobDone, "", nullptr,
   "ask the candidate to check itself", Rules::ask_candidate, S::kCheck, kStays, "the active master is checked"},
-{204, States(S::kCheck), E::kCheckReply, "only a check was asked for", Rules::only_check,
+{204, States(S::kCheck), E::kCheckReply, "only a check was asked for, and one failed", Rules::only_check_failed,
   "report", Rules::finish_check, S::kActive, kMoves, "check finished"},
 {205, States(S::kCheck), E::kCheckReply, "a check failed", Rules::any_failed,
   "refuse", Rules::finish_check_failed, S::kActive, kMoves, "switchover refused by a check"},
 {206, States(S::kCheck), E::kCheckReply, "a proxy is lost, its lease not run out", Rules::proxies_lost,
   "refuse", Rules::finish_check_failed, S::kActive, kMoves, "switchover refused: a proxy is lost"},
-{207, States(S::kCheck), E::kCheckReply, "", nullptr,
+{207, States(S::kCheck), E::kCheckReply, "a switchover was asked for", Rules::no_mere_check,
   "wait for long transactions to end", Rules::begin_approach, S::kApproach, kMoves, "all checks passed"},
 {208, States(S::kApproach), E::kJobDone, "the position was read", Rules::read_its_position,
   "probe the candidate with it", Rules::send_probe, S::kApproach, kStays, "measuring the candidate's lag"},
-{209, States(S::kApproach), E::kProbeReply, "the candidate is close", Rules::is_close,
+{209, States(S::kApproach), E::kProbeReply, "of a switchover, the candidate is close", Rules::is_close,
   "persist the intent", Rules::persist_intent, S::kIntent, kMoves, "the candidate's lag is small"},
-{210, States(S::kApproach), E::kProbeReply, "", nullptr,
+{210, States(S::kApproach), E::kProbeReply, "of a switchover", Rules::no_mere_check,
   "slow writes down, read the position again", Rules::slow_down, S::kApproach, kStays, "the candidate lags: let it come closer"},
 {211, States(S::kIntent), E::kJobDone, "", nullptr,
   "tell every proxy to hold", Rules::pause, S::kPause, kMoves, "the intent is durable: a restarted director will undo"},
@@ -688,6 +722,10 @@ const Rule kRules[] = {
   "report with exceptions", Rules::finish_done, S::kStandby, kMoves, "switchover done, but a proxy or a standby is not back yet"},
 {223, States(S::kApproach), E::kJobDone, "long transactions have ended", Rules::awaited_transactions,
   "read the position", Rules::measure_lag, S::kApproach, kStays, "no long transaction is running"},
+{224, States(S::kCheck), E::kCheckReply, "", nullptr,
+  "read the position", Rules::measure_for_check, S::kApproach, kMoves, "only a check was asked for: how long would writes pause?"},
+{225, States(S::kApproach), E::kProbeReply, "", nullptr,
+  "report", Rules::finish_measured_check, S::kActive, kMoves, "check finished, the lag is known"},
 
 // --- the way back: a cause is noted, then what must be undone is undone ---
 {300, kHarmless | kUndoable, E::kCancel, "of this switchover", Rules::cancel_is_ours,

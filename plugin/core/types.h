@@ -116,6 +116,7 @@ struct SwitchoverReport {
   std::vector<CheckRow> checks;
   WallTime started = 0;
   std::optional<Duration> write_pause;
+  std::optional<Duration> predicted_pause;  // as known in APPROACH, just before
 };
 
 // Where the role is: the highest epoch known to have been activated.

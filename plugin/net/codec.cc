@@ -281,6 +281,8 @@ void put(const SwitchoverReport& from, Frame& frame) {
   for (const auto& row : from.checks) put(row, *to.add_checks());
   to.set_started_unix_us(from.started);
   if (from.write_pause) to.set_write_pause_us(static_cast<uint64_t>(from.write_pause->count()));
+  if (from.predicted_pause)
+    to.set_predicted_pause_us(static_cast<uint64_t>(from.predicted_pause->count()));
 }
 
 // --- in ---
@@ -450,9 +452,12 @@ std::optional<NodeMessage> take(const protocol::SwitchoverReport& from) {
   }
   if (!take_rows(from.checks(), to.checks)) return std::nullopt;
   to.started = from.started_unix_us();
-  if (from.write_pause_us() > INT64_MAX) return std::nullopt;
+  if (from.write_pause_us() > INT64_MAX || from.predicted_pause_us() > INT64_MAX)
+    return std::nullopt;
   if (from.write_pause_us() > 0)
     to.write_pause = Duration(static_cast<int64_t>(from.write_pause_us()));
+  if (from.predicted_pause_us() > 0)
+    to.predicted_pause = Duration(static_cast<int64_t>(from.predicted_pause_us()));
   return to;
 }
 

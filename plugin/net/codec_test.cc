@@ -53,12 +53,14 @@ TEST(Codec, MessagesArriveAsTheyWereSent) {
   report.phases = {{Phase::kDrain, Duration{12}}};
   report.checks = {{"node2", "binlog", Verdict::kWarning, "detail", "remedy"}};
   report.write_pause = Duration{4};
+  report.predicted_pause = Duration{5};
   const auto back = round_trip(report);
   EXPECT_EQ(back.result, Result::kAborted);
   EXPECT_EQ(back.phases.at(0).phase, Phase::kDrain);
   EXPECT_EQ(back.checks.at(0).verdict, Verdict::kWarning);
   EXPECT_EQ(back.checks.at(0).node, "node2");
   EXPECT_EQ(back.write_pause, Duration{4});
+  EXPECT_EQ(back.predicted_pause, Duration{5});
 
   EXPECT_EQ(round_trip(SwitchRequest{{1}, "no'de", "node1", true}).target, "no'de")
       << "the core refuses it, in words";

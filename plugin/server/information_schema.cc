@@ -156,11 +156,16 @@ constexpr Column kSwitchoversColumns[] = {
     text("PHASE", 16),
     counter("DURATION_US"),
     nullable(counter("WRITE_PAUSE_US")),
+    nullable(counter("PREDICTED_PAUSE_US")),
     text("RESULT", 16),
     nullable(integer("ERROR_NUMBER")),
     nullable(text("ERROR", 1024)),
     kEnd,
 };
+
+void show(const std::optional<Duration>& duration, RowWriter& rows) {
+  duration ? rows.counter(static_cast<uint64_t>(duration->count())) : rows.null();
+}
 
 void show_phase(const SwitchoverReport& report, int64_t seq, const PhaseTime& phase,
                 RowWriter& rows) {
@@ -176,8 +181,8 @@ void show_phase(const SwitchoverReport& report, int64_t seq, const PhaseTime& ph
       .integer(seq)
       .text(to_string(phase.phase))
       .counter(static_cast<uint64_t>(phase.duration.count()));
-  report.write_pause ? rows.counter(static_cast<uint64_t>(report.write_pause->count()))
-                     : rows.null();
+  show(report.write_pause, rows);
+  show(report.predicted_pause, rows);
   rows.text(to_string(report.result));
   report.error_number != 0 ? rows.integer(report.error_number) : rows.null();
   rows.about_accounts(report.error).end_row();

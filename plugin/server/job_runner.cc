@@ -131,6 +131,9 @@ void perform(Context& context, const AwaitTransactionsJob& job, JobDone&) {
 
 void perform(Context& context, const ReadPositionJob&, JobDone& done) {
   done.text = context.session->value("SELECT @@gtid_binlog_pos");
+  for (const auto& session : sessions_inside(Duration{0})) {
+    if (session.age <= kLongTransaction) done.running = std::max(done.running, session.age);
+  }
 }
 
 void perform(Context& context, const WaitForPositionJob& job, JobDone&) {

@@ -5,9 +5,11 @@
 #include <filesystem>
 #include <fstream>
 
+#include "client/cli/chart.h"
 #include "client/cli/commands.h"
 #include "client/cli/connect_options.h"
 #include "client/cli/render.h"
+#include "client/cli/trace.h"
 #include "client/protocol/test_credentials.h"
 
 namespace active_master::cli {
@@ -216,6 +218,59 @@ TEST(ProxyKey, IsALineForEachSecret) {
   EXPECT_EQ(proxy_key(directory.path("missing"), "shop", "proxy1"), ExitCode::kUsage);
   EXPECT_EQ(proxy_key(directory.path("own"), "shop", "proxy1"), ExitCode::kUsage)
       << "a key can't be derived from a key";
+}
+
+TEST(BarChart, IsWellFormedAndKeepsTheProportions) {
+  const std::string svg =
+      bar_chart("a < b", "ms",
+                {{"whole", {{"x", 30}, {"y", 10}}}, {"half", {{"", 5}, {"x", 20}}}, {"none", {}}});
+  EXPECT_NE(svg.find("a &lt; b"), std::string::npos);
+  const auto width_of = [&svg](const std::string& title) {
+    const auto end = svg.find("><title>" + title);
+    const auto start = svg.rfind("width=\"", end) + 7;
+    return std::stod(svg.substr(start, svg.find('"', start) - start));
+  };
+  EXPECT_DOUBLE_EQ(width_of("x: 30.0 ms"), 3 * width_of("y: 10.0 ms"));
+  EXPECT_DOUBLE_EQ(width_of("x: 30.0 ms"), 1.5 * width_of("x: 20.0 ms"));
+  EXPECT_NE(svg.find(">40.0 ms<"), std::string::npos);
+  EXPECT_NE(svg.find(">20.0 ms<"), std::string::npos) << "a gap is not counted";
+}
+
+TEST(Trace, TheClockIsReadHalfWayBetweenQuestionAndAnswer) {
+  const auto offset = clock_offset(1000, 5030, 1060);
+  EXPECT_EQ(offset.ahead, 4000);
+  EXPECT_EQ(offset.uncertainty, 30);
+}
+
+TEST(Trace, StatesAreWhatLiesBetweenTwoChangesOnOurClock) {
+  const sql::ResultSet events{{{"TIME_US", true}, {"FROM_STATE", false}, {"TO_STATE", false}},
+                              {{"1100", "CHECK", "APPROACH"},
+                               {"1200", "APPROACH", "APPROACH"},
+                               {"1300", "APPROACH", "INTENT"},
+                               {"1350", "INTENT", "PAUSE"}}};
+  const auto spans = states("node1", events, 100);
+  ASSERT_EQ(spans.size(), 2U);
+  EXPECT_EQ(spans[0].what, "APPROACH");
+  EXPECT_EQ(spans[0].from, 1000);
+  EXPECT_EQ(spans[0].to, 1200);
+  EXPECT_EQ(spans[1].what, "INTENT");
+  EXPECT_EQ(spans[1].to, 1250);
+}
+
+TEST(Trace, CountsFromThePauseAndLeavesOutWhatWasBefore) {
+  const Trace trace{7,
+                    "SWITCHOVER 7",
+                    {{"node1", "APPROACH", 1'000'000, 9'000'000},
+                     {"node1", "PAUSE", 9'000'000, 9'002'000},
+                     {"proxy1", "holds", 9'001'000, 9'006'000}},
+                    {"the clock of node1 is exact"}};
+  const auto text = trace_text(trace);
+  EXPECT_THAT(text, testing::HasSubstr("-8000.00"));
+  EXPECT_THAT(text, testing::HasSubstr("Note: the clock of node1 is exact.\n"));
+  const auto svg = trace_svg(trace);
+  EXPECT_THAT(svg, testing::Not(testing::HasSubstr("APPROACH")));
+  EXPECT_THAT(svg, testing::HasSubstr(">proxy1 holds<"));
+  EXPECT_THAT(svg, testing::HasSubstr(">5.0 ms<"));
 }
 
 }  // namespace

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <ctime>
+#include <fstream>
 #include <iostream>
 #include <thread>
 
 #include "client/cli/render.h"
+#include "client/cli/trace.h"
 #include "client/protocol/credentials.h"
 
 namespace active_master::cli {
@@ -153,11 +155,12 @@ ExitCode status(const Request& request) {
   }
 }
 
-ExitCode check(const Request& request, const std::string& node) {
+ExitCode check(const Request& request, const std::string& node, bool failover) {
   try {
     sql::Connection connection(request.connection);
     const sql::ResultSet checks =
-        only(connection.query("CALL active_master.check('" + node + "')"));
+        only(connection.query(std::string("CALL active_master.") +
+                              (failover ? "failover_check" : "check") + "('" + node + "')"));
     const Json rows = json_rows(checks);
     const bool accepted = std::none_of(rows.begin(), rows.end(), [](const Json& row) {
       return row.value("verdict", "") == "FAILED";
@@ -165,8 +168,8 @@ ExitCode check(const Request& request, const std::string& node) {
     if (request.json) {
       print({{"node", node}, {"accepted", accepted}, {"checks", rows}}, 2);
     } else {
-      std::cout << table(checks) << "\nA switchover to " << node << " would be "
-                << (accepted ? "accepted.\n" : "refused.\n");
+      std::cout << table(checks) << (failover ? "\nA failover to " : "\nA switchover to ") << node
+                << " would be " << (accepted ? "accepted.\n" : "refused.\n");
     }
     return accepted ? ExitCode::kDone : ExitCode::kRefused;
   } catch (const sql::Error& error) {
@@ -174,12 +177,14 @@ ExitCode check(const Request& request, const std::string& node) {
   }
 }
 
-ExitCode switch_to(const Request& request, const std::string& node) {
+namespace {
+
+ExitCode move_role(const Request& request, const std::string& procedure, const std::string& node) {
   try {
     sql::Connection connection(request.connection);
     const CancelOnInterrupt cancel(request.connection, connection.thread_id());
     const sql::ResultSet phases =
-        only(connection.query("CALL active_master.set_active_master('" + node + "')"));
+        only(connection.query("CALL active_master." + procedure + "('" + node + "')"));
     if (request.json) {
       print({{"node", node}, {"result", "DONE"}, {"phases", json_rows(phases)}}, 2);
     } else {
@@ -188,6 +193,38 @@ ExitCode switch_to(const Request& request, const std::string& node) {
     return ExitCode::kDone;
   } catch (const sql::Error& error) {
     return report(error, Action::kSwitch, request);
+  }
+}
+
+}  // namespace
+
+ExitCode switch_to(const Request& request, const std::string& node) {
+  return move_role(request, "set_active_master", node);
+}
+
+ExitCode failover(const Request& request, const std::string& node, bool forced) {
+  return move_role(request, forced ? "force_failover" : "failover", node);
+}
+
+ExitCode trace(const Request& request, uint64_t id, const std::string& svg_file) {
+  try {
+    const Trace trace = read_trace(request.connection, id);
+    if (!svg_file.empty()) {
+      std::ofstream file(svg_file);
+      file << trace_svg(trace);
+      if (!file.flush()) {
+        std::cerr << "Can't write '" << svg_file << "'\n";
+        return ExitCode::kUsage;
+      }
+    }
+    if (request.json) {
+      print(trace_json(trace), 2);
+    } else {
+      std::cout << trace_text(trace);
+    }
+    return ExitCode::kDone;
+  } catch (const sql::Error& error) {
+    return report(error, Action::kRead, request);
   }
 }
 

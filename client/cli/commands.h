@@ -30,10 +30,15 @@ struct Request {
 ExitCode report(const sql::Error& error, Action action, const Request& request);
 
 ExitCode status(const Request& request);
-ExitCode check(const Request& request, const std::string& node);
+// Would a switchover to the node, or a failover, be accepted?
+ExitCode check(const Request& request, const std::string& node, bool failover);
 // Ctrl-C cancels the switchover (possible until the role is granted); a second one leaves at once.
 // SIGINT must be blocked in every thread of the program.
 ExitCode switch_to(const Request& request, const std::string& node);
+// `forced`: nodes that are not connected are off, and what the node lacks is lost.
+ExitCode failover(const Request& request, const std::string& node, bool forced);
+// The time line of that switchover, 0: of the last one; also as a picture if a file is named.
+ExitCode trace(const Request& request, uint64_t id, const std::string& svg_file);
 // Prints the status again and again until the program is ended.
 ExitCode watch(const Request& request, std::chrono::milliseconds interval);
 

@@ -36,6 +36,10 @@ struct CommandLine {
   std::string secret_file;
   std::string cluster;
   double interval_s = 1;
+  bool is_failover = false;
+  bool is_forced = false;
+  uint64_t switchover = 0;
+  std::string svg_file;
 };
 
 void add_connection_options(CLI::App& app, CommandLine& line) {
@@ -141,13 +145,21 @@ int run(int argc, char** argv) {
   auto* switch_to = app.add_subcommand("switch", "Make NODE the active master");
   auto* check =
       app.add_subcommand("check", "Would a switchover to NODE be accepted? Changes nothing");
+  check->add_flag("--failover", line.is_failover, "Would a failover be, and what would be lost?");
+  auto* failover =
+      app.add_subcommand("failover", "Make NODE the active master although the old one is gone");
+  failover->add_flag("--force", line.is_forced,
+                     "Nodes that are not connected are off, and what NODE lacks is lost");
+  auto* trace = app.add_subcommand("trace", "Show a switchover on one time line");
+  trace->add_option("ID", line.switchover, "Of ACTIVE_MASTER_SWITCHOVERS (default: the last one)");
+  trace->add_option("--svg", line.svg_file, "Also draw it into this file");
   auto* watch = app.add_subcommand("watch", "Show the status again and again");
   auto* proxy_key = app.add_subcommand(
       "proxy-key", "Print a proxy's own key, for its secret file; connects to nothing");
   proxy_key->add_option("--secret-file", line.secret_file, "The cluster's secret file")->required();
   proxy_key->add_option("--cluster", line.cluster, "active_master_cluster_name")->required();
   proxy_key->add_option("NAME", line.node, "The proxy's name")->required();
-  for (CLI::App* command : {switch_to, check}) {
+  for (CLI::App* command : {switch_to, check, failover}) {
     command->add_option("NODE", line.node, "The node's active_master_node_name")->required();
   }
   watch->add_option("--interval", line.interval_s, "Seconds between two looks (default 1)")
@@ -180,7 +192,8 @@ int run(int argc, char** argv) {
   }
 
   if (status->parsed()) return code(cli::status(request));
-  if (check->parsed()) return code(cli::check(request, line.node));
+  if (check->parsed()) return code(cli::check(request, line.node, line.is_failover));
+  if (trace->parsed()) return code(cli::trace(request, line.switchover, line.svg_file));
   if (watch->parsed()) {
     const auto interval = std::chrono::duration<double>(line.interval_s);
     return code(
@@ -190,6 +203,7 @@ int run(int argc, char** argv) {
   sigemptyset(&interrupt);
   sigaddset(&interrupt, SIGINT);
   pthread_sigmask(SIG_BLOCK, &interrupt, nullptr);
+  if (failover->parsed()) return code(cli::failover(request, line.node, line.is_forced));
   return code(cli::switch_to(request, line.node));
 }
 

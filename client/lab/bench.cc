@@ -7,7 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "client/lab/chart.h"
+#include "client/cli/chart.h"
 #include "client/lab/outcome.h"
 #include "client/lab/wait.h"
 #include "client/lab/yardsticks.h"
@@ -157,10 +157,10 @@ std::string to_markdown(const std::vector<Measured>& all) {
 }
 
 std::string to_svg(const std::vector<Measured>& all) {
-  std::vector<Bar> bars;
+  std::vector<cli::Bar> bars;
   const auto in_ms = [](int64_t us) { return static_cast<double>(us) / 1000; };
   for (const Measured& measured : all) {
-    Bar bar{.label = measured.load.name, .parts = {}};
+    cli::Bar bar{.label = measured.load.name, .parts = {}};
     int64_t rest = spread(measured.outcome.gaps()).median;
     for (const auto& [name, median] : pause_by_phase(measured.outcome)) {
       bar.parts.push_back({name, in_ms(median)});
@@ -172,7 +172,7 @@ std::string to_svg(const std::vector<Measured>& all) {
     bars.push_back({.label = "classic",
                     .parts = {{"classic script", in_ms(spread(measured.classic.gaps).median)}}});
   }
-  return bar_chart("Gap between two commits in a switchover (medians)", "ms", bars);
+  return cli::bar_chart("Gap between two commits in a switchover (medians)", "ms", bars);
 }
 
 }  // namespace

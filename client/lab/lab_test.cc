@@ -10,7 +10,6 @@
 #include <sstream>
 
 #include "client/lab/binlog.h"
-#include "client/lab/chart.h"
 #include "client/lab/process.h"
 #include "client/lab/read_only_watch.h"
 #include "client/lab/wait.h"
@@ -161,20 +160,6 @@ TEST(TemporaryDirectoryTest, IsRemovedWithItsContent) {
     std::ofstream(path / "file") << "x";
   }
   EXPECT_FALSE(std::filesystem::exists(path));
-}
-
-TEST(BarChart, IsWellFormedAndKeepsTheProportions) {
-  const std::string svg = bar_chart(
-      "a < b", "ms", {{"whole", {{"x", 30}, {"y", 10}}}, {"half", {{"x", 20}}}, {"none", {}}});
-  EXPECT_NE(svg.find("a &lt; b"), std::string::npos);
-  const auto width_of = [&svg](const std::string& title) {
-    const auto end = svg.find("><title>" + title);
-    const auto start = svg.rfind("width=\"", end) + 7;
-    return std::stod(svg.substr(start, svg.find('"', start) - start));
-  };
-  EXPECT_DOUBLE_EQ(width_of("x: 30.0 ms"), 3 * width_of("y: 10.0 ms"));
-  EXPECT_DOUBLE_EQ(width_of("x: 30.0 ms"), 1.5 * width_of("x: 20.0 ms"));
-  EXPECT_NE(svg.find(">40.0 ms<"), std::string::npos);
 }
 
 }  // namespace

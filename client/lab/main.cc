@@ -127,6 +127,9 @@ int run(int argc, char** argv) {
                  "ProxySQL and MaxScale have their own monitors only, which look at read_only");
   many->add_option("--think-us", line.think_us, "A client's pause between two writes; 0: none");
   many->add_option("--interval-ms", line.interval_ms, "Pause between two switchovers");
+  for (CLI::App* command : {demo, many}) {
+    command->add_option("--trace", line.run.trace, "Draw the last switchover into this SVG file");
+  }
   many->add_flag("--phases", line.run.show_phases, "Show the phases of each switchover");
   many->add_flag("--watch-read-only", line.run.watch_read_only,
                  "Look at read_only on every node, about 1000 times a second each");
@@ -217,7 +220,7 @@ int run(int argc, char** argv) {
   if (demo->parsed()) {
     if (line.with_gate) line.via.emplace_back("gate");
     line.run.switchovers = line.demo_switchovers;
-    line.run.show_phases = true;
+    line.run.show_phases = line.run.show_trace = true;
     line.run.interval = std::chrono::milliseconds(500);
     line.run.workloads = workloads(line, std::chrono::microseconds(line.demo_think_us));
   } else {

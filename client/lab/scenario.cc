@@ -3,6 +3,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "client/cli/trace.h"
 #include "client/lab/outcome.h"
 #include "client/lab/wait.h"
 
@@ -68,6 +69,18 @@ std::string to_text(const Outcome& outcome) {
          to_text(spread(outcome.gaps())) + "\n" + lab::to_text(outcome.report);
 }
 
+// As a client sees it that may connect to every node.
+void show_trace(const RunOptions& options, Cluster& cluster) {
+  sql::Options connection;
+  connection.host = "127.0.0.1";
+  connection.port = cluster.nodes().front()->sql_port();
+  connection.user = kAppUser;
+  connection.password = kAppPassword;
+  const cli::Trace trace = cli::read_trace(connection, 0);
+  (options.json ? std::cerr : std::cout) << "\n" << cli::trace_text(trace);
+  if (!options.trace.empty()) write_file(options.trace, cli::trace_svg(trace));
+}
+
 }  // namespace
 
 std::string to_text(const Report& report) {
@@ -95,7 +108,10 @@ std::string to_text(const Report& report) {
 }
 
 bool run_switchovers(const RunOptions& options) {
-  const Outcome outcome = play(options, options.json ? std::cerr : std::cout);
+  const Outcome outcome =
+      play(options, options.json ? std::cerr : std::cout, {}, [&](Cluster& cluster) {
+        if (options.show_trace || !options.trace.empty()) show_trace(options, cluster);
+      });
   if (!options.recording.empty()) save(outcome.recording, options.recording);
   if (options.json) {
     std::cout << to_json(outcome).dump(2) << std::endl;

@@ -23,8 +23,10 @@ struct RunOptions {
   int switchovers = 100;
   std::chrono::milliseconds interval{0};  // between two switchovers
   bool show_phases = false;
-  bool watch_read_only = false;  // as a monitor that sees nothing else
-  bool json = false;             // the summary as JSON on standard output, progress on the other
+  bool show_trace = false;           // of the last switchover
+  std::filesystem::path trace = {};  // where to draw that
+  bool watch_read_only = false;      // as a monitor that sees nothing else
+  bool json = false;  // the summary as JSON on standard output, progress on the other
   std::filesystem::path recording = {};  // where to save what was seen
 };
 

@@ -418,7 +418,12 @@ Event Node::receive(const NodeName& from, const SwitchoverReport& message) {
 // --- What rules do with
 // ------------------------------------------------------------------------------
 
-void Node::enter(State next, const Rule& rule) {
+SwitchoverId Node::switchover() const {
+  return operation_ ? operation_->report->id : offer_ ? offer_->id : SwitchoverId{};
+}
+
+// `id`: of the switchover before the rule's action, which may have been its last.
+void Node::enter(State next, const Rule& rule, SwitchoverId id) {
   const State old = state_;
   const Phase old_phase = phase_of(old);
   if (operation_ && old_phase != phase_of(next) && next != State::kAsk) {
@@ -444,7 +449,7 @@ void Node::enter(State next, const Rule& rule) {
     retry_at_ = kNever;
     if (!kTimed.contains(next)) phase_deadline_ = kNever;
   }
-  const auto id = operation_ ? operation_->report->id : offer_ ? offer_->id : SwitchoverId{};
+  if (const auto now = switchover(); now) id = now;
   std::string message = rule.reason;
   if (operation_ && operation_->failure) message += " (" + operation_->failure.text + ")";
   auto event = std::make_shared<EventView>();

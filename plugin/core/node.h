@@ -407,6 +407,9 @@ class Node {
     Time heard_at;           // by the node that heard it, as far as is known here
     WallTime heard_wall = 0;
     ProxyState state;
+    // When it was heard to hold last, and to have opened after that.
+    std::optional<WallTime> held_at;
+    std::optional<WallTime> opened_at;
     std::set<NodeName> at;  // peers that it is connected to, and that need not be told at once
   };
   struct HeardPause {
@@ -530,7 +533,7 @@ class Node {
   void keep_pace();
   void tell_all();
   void find_rules_here();
-  void enter(State next, const Rule& rule);
+  void enter(State next, const Rule& rule, SwitchoverId id);
 
   void run(Job job);           // awaited: its JobDone reaches the rules
   void persist(Durable next);  // awaited; `next` becomes durable() when it is on disk
@@ -548,11 +551,13 @@ class Node {
   [[nodiscard]] NodeState node_state() const;
   [[nodiscard]] bool is_confirmed() const;
   [[nodiscard]] Offer offer() const;
+  [[nodiscard]] SwitchoverId switchover() const;  // that this node directs or is the candidate of
   [[nodiscard]] Error refusal(const SwitchRequest& request) const;
   [[nodiscard]] bool is_proxy_ready(const Proxy& proxy, bool holding) const;
   [[nodiscard]] bool are_proxies_ready(bool holding) const;
   [[nodiscard]] std::string proxies_not(bool holding) const;
   void adopt(const Activation& activation);
+  void note(Proxy& proxy, const ProxyState& said) const;
   void forget_expired_proxies();
   void answer_plainly(SwitchoverId statement, const Error& error);
   void begin_recall();

@@ -52,8 +52,18 @@ Event Node::absorb(const ProxyState& input) {
   proxy.lost = false;
   proxy.heard_at = now_;
   proxy.heard_wall = wall_;
-  proxy.state = input;
+  note(proxy, input);
   return Event::kNone;
+}
+
+void Node::note(Proxy& proxy, const ProxyState& said) const {
+  if (said.holding && !proxy.state.holding) {
+    proxy.held_at = wall_;
+    proxy.opened_at.reset();
+  } else if (!said.holding && proxy.state.holding) {
+    proxy.opened_at = wall_;
+  }
+  proxy.state = said;
 }
 
 Event Node::absorb(const RegisterProxy& input) {
@@ -113,9 +123,11 @@ Event Node::absorb(const AcknowledgeProxy& input) {
 // While the switchover has stopped traffic: "I hold". Afterwards: "I route to the active master".
 Error Node::take_acknowledgement(Proxy& proxy, SwitchoverId switchover) const {
   const auto notice = node_state().pause;
+  ProxyState said = proxy.state;
   if (notice && notice->switchover == switchover) {
-    proxy.state.holding = true;
-    proxy.state.switchover = switchover;
+    said.holding = true;
+    said.switchover = switchover;
+    note(proxy, said);
     return {};
   }
   const bool is_known =
@@ -126,10 +138,11 @@ Error Node::take_acknowledgement(Proxy& proxy, SwitchoverId switchover) const {
     return make_error(ErrorCode::kUnknownSwitchover,
                       "switchover " + std::to_string(switchover.value) + " is unknown");
   }
-  proxy.state.holding = false;
-  proxy.state.switchover = {};
-  proxy.state.epoch = activation_->epoch;
-  proxy.state.node = activation_->node;
+  said.holding = false;
+  said.switchover = {};
+  said.epoch = activation_->epoch;
+  said.node = activation_->node;
+  note(proxy, said);
   return {};
 }
 
@@ -168,7 +181,7 @@ Event Node::receive(const NodeName& from, const ProxyNews& message) {
       proxy_news_.insert(said.proxy);
       proxies_changed_ = true;
     }
-    proxy.state = said;
+    note(proxy, said);
     proxy.lost = entry.lost;
     if (proxy.ip.empty()) proxy.ip = entry.ip.empty() ? "?" : entry.ip;
     proxy.heard_at = Time{now_ - Time{entry.age}};

@@ -128,7 +128,7 @@ std::shared_ptr<const View> Node::view() const {
   view->epoch = known_epoch();
   view->activation = activation_;
   view->phase = phase_of(state_);
-  view->switchover = operation_ ? operation_->report->id : offer_ ? offer_->id : SwitchoverId{};
+  view->switchover = switchover();
   view->state = to_string(state_);
   view->fenced = fenced();
   view->read_only = server_.read_only;
@@ -174,7 +174,7 @@ std::shared_ptr<const View> Node::view() const {
   for (const auto& [name, p] : proxies_) {
     view->proxies.push_back({name, p.ip, p.state.holding, is_here(p), p.state.driver, p.state.epoch,
                              p.state.node, p.state.holding ? p.state.switchover : SwitchoverId{},
-                             p.heard_wall, p.state.last_error});
+                             p.heard_wall, p.held_at, p.opened_at, p.state.last_error});
   }
   view->switchovers.assign(history_.begin(), history_.end());
   if (operation_) {

@@ -881,8 +881,9 @@ bool Node::fire(Event event) {
   for (const Rule* rule : here_) {
     if (rule->on != event || (rule->guard && !rule->guard(*this))) continue;
     fired_.push_back(rule->number);
+    const SwitchoverId id = switchover();
     if (rule->action) rule->action(*this);
-    enter(rule->stays ? state_ : rule->to, *rule);
+    enter(rule->stays ? state_ : rule->to, *rule, id);
     return true;
   }
   return false;

@@ -40,6 +40,8 @@ struct ProxyView {
   NodeName node;
   SwitchoverId switchover;
   WallTime last_seen = 0;
+  std::optional<WallTime> held_at;
+  std::optional<WallTime> opened_at;
   std::string last_error;
 };
 

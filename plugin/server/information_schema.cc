@@ -122,6 +122,8 @@ constexpr Column kProxiesColumns[] = {
     nullable(text("NODE", 64)),
     nullable(counter("SWITCHOVER_ID")),
     time("LAST_SEEN"),
+    nullable(time("HELD_AT")),
+    nullable(time("OPENED_AT")),
     nullable(text("LAST_ERROR", 1024)),
     kEnd,
 };
@@ -137,6 +139,8 @@ void show_proxies(const View& view, RowWriter& rows) {
         .text_or_null(proxy.node)
         .counter_or_null(proxy.switchover.value)
         .time(proxy.last_seen)
+        .time_or_null(proxy.held_at)
+        .time_or_null(proxy.opened_at)
         .text_or_null(proxy.last_error)
         .end_row();
   }

@@ -1,6 +1,6 @@
-// Any text as the agent's configuration file and, a line each, as its arguments: options come out,
-// or an error that says so; then a driver of them. --config and --credentials are left out: they
-// would read this machine's files.
+// Any text as the agent's configuration file (after a '#') or, a line each, as its arguments:
+// options come out, or an error that says so; then a driver of them. --config and --credentials are
+// left out: they would read this machine's files.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <exception>
@@ -28,13 +28,11 @@ void try_to(Parse parse) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string text(reinterpret_cast<const char*>(data), size);
+  if (size == 0) return 0;
+  const bool is_file = data[0] == '#';
+  std::istringstream in(std::string(reinterpret_cast<const char*>(data + 1), size - 1));
   try_to([&](CLI::App& app) {
-    std::istringstream in(text);
-    app.parse_from_stream(in);
-  });
-  try_to([&](CLI::App& app) {
-    std::istringstream in(text);
+    if (is_file) return app.parse_from_stream(in);
     std::vector<std::string> arguments;
     for (std::string line; std::getline(in, line);) arguments.push_back(line);
     std::ranges::reverse(arguments);  // parse() wants them so

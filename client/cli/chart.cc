@@ -1,10 +1,10 @@
-#include "client/lab/chart.h"
+#include "client/cli/chart.h"
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
 
-namespace active_master::lab {
+namespace active_master::cli {
 namespace {
 
 constexpr int kLabelWidth = 210;
@@ -50,9 +50,9 @@ std::string box_at(double x, int y, double width, int height, const std::string&
          escaped(title) + "</title></rect>\n";
 }
 
-double sum(const Bar& bar) {
+double sum(const Bar& bar, bool with_gaps) {
   double total = 0;
-  for (const BarPart& part : bar.parts) total += part.value;
+  for (const BarPart& part : bar.parts) total += with_gaps || !part.name.empty() ? part.value : 0;
   return total;
 }
 
@@ -63,9 +63,10 @@ std::string bar_chart(const std::string& title, const std::string& unit,
   std::vector<std::string> names;
   double longest = 0;
   for (const Bar& bar : bars) {
-    longest = std::max(longest, sum(bar));
+    longest = std::max(longest, sum(bar, true));
     for (const BarPart& part : bar.parts) {
-      if (std::ranges::find(names, part.name) == names.end()) names.push_back(part.name);
+      if (!part.name.empty() && std::ranges::find(names, part.name) == names.end())
+        names.push_back(part.name);
     }
   }
   const auto colour = [&names](const std::string& name) {
@@ -88,11 +89,13 @@ std::string bar_chart(const std::string& title, const std::string& unit,
     double x = kLabelWidth;
     for (const BarPart& part : bar.parts) {
       const double length = longest > 0 ? part.value / longest * kBarWidth : 0;
-      svg += box_at(x, y, length, kRow - 6, colour(part.name),
-                    part.name + ": " + number(part.value) + " " + unit);
+      if (!part.name.empty()) {
+        svg += box_at(x, y, length, kRow - 6, colour(part.name),
+                      part.name + ": " + number(part.value) + " " + unit);
+      }
       x += length;
     }
-    svg += text_at(static_cast<int>(x) + 6, y + 14, number(sum(bar)) + " " + unit);
+    svg += text_at(static_cast<int>(x) + 6, y + 14, number(sum(bar, false)) + " " + unit);
     y += kRow;
   }
   y += 10;
@@ -105,4 +108,4 @@ std::string bar_chart(const std::string& title, const std::string& unit,
   return svg + "</svg>\n";
 }
 
-}  // namespace active_master::lab
+}  // namespace active_master::cli

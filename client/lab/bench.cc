@@ -21,9 +21,14 @@ constexpr int kYardsticks = 200;
 
 struct Load {
   std::string name;
-  Via via = Via::kGate;
-  int writers = 0;
-  std::chrono::microseconds every{0};  // 0: as fast as they can
+  WorkloadOptions clients;
+  int nodes = 2;
+  bool classic = true;  // held against a script's switchovers
+
+  Load(std::string name_, Via via, int writers) : name(std::move(name_)) {
+    clients.via = via;
+    clients.writers = writers;
+  }
 };
 
 std::vector<Load> loads() {
@@ -31,15 +36,26 @@ std::vector<Load> loads() {
   std::vector<Load> all;
   for (const auto& [via, prefix] : {std::pair{Via::kGate, std::string("gate-")},
                                     std::pair{Via::kHaproxy, std::string("haproxy-")}}) {
-    all.push_back({prefix + "500tx", via, 8, kEvery});
+    all.emplace_back(prefix + "500tx", via, 8).clients.every = kEvery;
     for (const int writers : {1, 8, 32})
-      all.push_back({prefix + std::to_string(writers), via, writers});
+      all.emplace_back(prefix + std::to_string(writers), via, writers);
   }
+  // What else the pause may grow with, one thing at a time; without the script.
+  const auto more = [&all](const std::string& name) -> Load& {
+    all.emplace_back("gate-8-" + name, Via::kGate, 8).classic = false;
+    return all.back();
+  };
+  for (const int standbys : {2, 4})
+    more(std::to_string(standbys) + "-standbys").nodes = 1 + standbys;
+  for (const uint32_t kib : {1, 16, 256})
+    more(std::to_string(kib) + "KiB-rows").clients.row_bytes = kib * 1024;
+  for (const int ms : {10, 50, 200})
+    more(std::to_string(ms) + "ms-transactions").clients.lasts = std::chrono::milliseconds(ms);
   return all;
 }
 
 struct Measured {
-  Load load{};
+  Load load;
   Outcome outcome;
   std::vector<int64_t> commits;
   std::vector<int64_t> round_trips;
@@ -69,10 +85,11 @@ std::vector<int64_t> prediction_off_by(const Outcome& outcome) {
 }
 
 Measured measure(const BenchOptions& options, const Load& load) {
-  Measured measured;
-  measured.load = load;
-  RunOptions run{.lab = options.lab, .workloads = {}, .switchovers = options.switchovers};
-  run.workloads = {{.via = load.via, .writers = load.writers, .every = load.every}};
+  Measured measured{.load = load, .outcome = {}, .commits = {}, .round_trips = {}, .classic = {}};
+  RunOptions run{
+      .lab = options.lab, .workloads = {load.clients}, .switchovers = options.switchovers};
+  run.lab.cluster.nodes = load.nodes;
+  run.lab.cluster.star = load.nodes > 2;
   measured.outcome = play(
       run, std::cout,
       [&](Cluster& cluster) {
@@ -80,7 +97,7 @@ Measured measure(const BenchOptions& options, const Load& load) {
         measured.round_trips = message_round_trips(cluster, kYardsticks);
       },
       [&](Cluster& cluster) {
-        if (options.classic_switchovers == 0) return;
+        if (options.classic_switchovers == 0 || !load.classic) return;
         std::cout << options.classic_switchovers << " classic switchovers" << std::endl;
         measured.classic =
             classic_switchovers(cluster, run.workloads.front(), options.classic_switchovers);
@@ -93,7 +110,7 @@ Json to_json(const Measured& measured) {
   Json phases;
   for (const auto& [name, median] : pause_by_phase(outcome)) phases[name] = median;
   return {{"load", measured.load.name},
-          {"writers", measured.load.writers},
+          {"writers", measured.load.clients.writers},
           {"writes_per_second", outcome.writes_per_second()},
           {"switchovers", outcome.done.size()},
           {"failed", outcome.failed},
@@ -123,7 +140,7 @@ std::string ms(const Spread& spread) {
 }
 
 std::string ratio(int64_t a, int64_t b) {
-  if (b == 0) return "-";
+  if (a == 0 || b == 0) return "-";
   char text[32];
   std::snprintf(text, sizeof text, "%.1f", static_cast<double>(a) / static_cast<double>(b));
   return text;
@@ -156,10 +173,12 @@ std::string to_markdown(const std::vector<Measured>& all) {
   return text;
 }
 
-std::string to_svg(const std::vector<Measured>& all) {
+// Of the loads with a script's switchovers, or of the others.
+std::string to_svg(const std::vector<Measured>& all, bool classic) {
   std::vector<cli::Bar> bars;
   const auto in_ms = [](int64_t us) { return static_cast<double>(us) / 1000; };
   for (const Measured& measured : all) {
+    if (measured.load.classic != classic) continue;
     cli::Bar bar{.label = measured.load.name, .parts = {}};
     int64_t rest = spread(measured.outcome.gaps()).median;
     for (const auto& [name, median] : pause_by_phase(measured.outcome)) {
@@ -205,7 +224,8 @@ bool run_bench(const BenchOptions& options) {
   const std::string table = to_markdown(all);
   write_file(options.out / "bench.json", json.dump(2) + "\n");
   write_file(options.out / "bench.md", table);
-  write_file(options.out / "bench.svg", to_svg(all));
+  write_file(options.out / "bench.svg", to_svg(all, true));
+  write_file(options.out / "bench-growth.svg", to_svg(all, false));
   std::cout << "\n"
             << all.front().outcome.machine << "\n"
             << all.front().outcome.versions << "\n\n"

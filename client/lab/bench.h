@@ -19,8 +19,8 @@ struct BenchOptions {
 
 [[nodiscard]] std::vector<std::string> bench_loads();
 
-// Writes bench.json, bench.md and bench.svg into the folder `out`; progress goes to standard
-// output. True when nothing that must hold was violated.
+// Writes bench.json, bench.md, bench.svg and bench-growth.svg into the folder `out`; progress goes
+// to standard output. True when nothing that must hold was violated.
 [[nodiscard]] bool run_bench(const BenchOptions& options);
 
 }  // namespace active_master::lab

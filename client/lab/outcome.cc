@@ -88,7 +88,7 @@ class Switcher {
     std::vector<std::unique_ptr<ForeignProxy>> proxies;
     std::vector<std::unique_ptr<Workload>> workloads;  // last: they end first
     for (WorkloadOptions workload : options_.workloads) {
-      prepare_for(workload.statements);
+      prepare_for(workload);
       if (workload.foreign) {
         proxies.push_back(std::make_unique<ForeignProxy>(
             cluster_, *workload.foreign,
@@ -128,12 +128,15 @@ class Switcher {
   }
 
  private:
-  void prepare_for(Statements statements) {
-    if (statements != Statements::kAutoIncrement) return;
-    cluster_.nodes().front()->connect().execute(
-        "ALTER TABLE lab.writes ADD IF NOT EXISTS (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,"
-        " KEY id (id))");
+  void prepare_for(const WorkloadOptions& workload) {
+    if (workload.statements == Statements::kAutoIncrement)
+      add_column("id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, KEY id (id)");
+    if (workload.row_bytes != 0) add_column("pad MEDIUMBLOB");
     cluster_.wait_until_in_sync();
+  }
+  void add_column(const std::string& definition) {
+    cluster_.nodes().front()->connect().execute("ALTER TABLE lab.writes ADD IF NOT EXISTS (" +
+                                                definition + ")");
   }
 
   // Returns who is the active master afterwards.

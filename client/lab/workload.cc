@@ -28,17 +28,19 @@ bool sent_away(const sql::Error& error) {
 // One writer: its numbers, and what it saw. For its own thread only, until that has ended.
 class Workload::Client {
  public:
-  Client(uint32_t number, Statements statements, std::atomic<uint64_t>& acknowledged)
-      : number_(number), statements_(statements), acknowledged_(acknowledged) {}
+  Client(uint32_t number, const WorkloadOptions& options, std::atomic<uint64_t>& acknowledged)
+      : number_(number), options_(options), acknowledged_(acknowledged) {}
 
   // One write. Leaves no connection if it isn't fit for another one.
   void write() {
     Write write = begin();
     const bool is_autocommit = write.sequence % 2 == 0;
-    const bool has_variable = statements_ == Statements::kUserVariables;
+    const bool has_variable = options_.statements == Statements::kUserVariables;
     const std::string insert =
-        "INSERT INTO lab.writes (client, sequence, server_id) VALUES (" + std::to_string(number_) +
-        ", " + (has_variable ? "@sequence" : std::to_string(write.sequence)) + ", @@server_id)";
+        std::string("INSERT INTO lab.writes (client, sequence, server_id") +
+        (options_.row_bytes != 0 ? ", pad" : "") + ") VALUES (" + std::to_string(number_) + ", " +
+        (has_variable ? "@sequence" : std::to_string(write.sequence)) + ", @@server_id" +
+        (options_.row_bytes != 0 ? ", '" + std::string(options_.row_bytes, 'x') + "')" : ")");
     // What is lost with the connection: at BEGIN nothing, at the INSERT of a transaction nothing
     // that counts (it is rolled back), at an autocommit INSERT and at COMMIT the answer.
     bool decides = false;
@@ -53,6 +55,7 @@ class Workload::Client {
       }
       connection->execute(insert);
       if (!is_autocommit) {
+        if (options_.lasts.count() > 0) std::this_thread::sleep_for(options_.lasts);
         decides = true;
         connection->execute("COMMIT");
       }
@@ -102,7 +105,7 @@ class Workload::Client {
   }
 
   const uint32_t number_;
-  const Statements statements_;
+  const WorkloadOptions& options_;
   uint64_t sequence_ = 0;
   std::vector<Write> writes_;
   std::atomic<uint64_t>& acknowledged_;
@@ -148,7 +151,7 @@ Workload::Workload(Cluster& cluster, const WorkloadOptions& options) : options_(
   account_.read_timeout = kStatementLimit;
   for (int i = 0; i < options.writers; ++i) {
     Client& client = *clients_.emplace_back(std::make_unique<Client>(
-        options.first_client + static_cast<uint32_t>(i), options.statements, acknowledged_));
+        options_.first_client + static_cast<uint32_t>(i), options_, acknowledged_));
     threads_.emplace_back([this, i, &client] {
       // By the clock, the clients' writes are spread evenly, and what was held is not made up for.
       auto next = std::chrono::steady_clock::now() + options_.every * i / options_.writers;

@@ -42,6 +42,8 @@ struct WorkloadOptions {
   std::optional<ForeignKind> foreign = {};  // kHaproxy: that other proxy, to be started first
   bool agent = true;                        // foreign: it has one
   Statements statements = Statements::kPlain;
+  uint32_t row_bytes = 0;              // of a row, beside its number
+  std::chrono::microseconds lasts{0};  // a transaction, from its INSERT to its COMMIT
 };
 
 // Runs from construction to stop(). Each write is one row of lab.writes, with its own number even

@@ -152,7 +152,7 @@ void add_options(CLI::App& app, Options& options) {
   add_duration(app, "--pause", options.pause, 1, "The longest pause to expect, s");
   add_duration(app, "--heartbeat", subscriber.heartbeat, 10, "To the nodes, ms");
   add_duration(app, "--peer-timeout", subscriber.peer_timeout, 50,
-               "A node that is silent for so long is dialled again, ms");
+               "A node whose machine is silent for so long is dialled again, ms");
   add_duration(app, "--startup-wait", subscriber.startup_wait, 0,
                "For nodes that don't answer at start, ms");
   app.add_option("--state-file", subscriber.state_file,

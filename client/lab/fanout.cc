@@ -22,7 +22,7 @@ using Json = nlohmann::ordered_json;
 namespace asio = boost::asio;
 
 constexpr auto kConnectLimit = 60s;
-constexpr auto kIdle = 10s;  // over which a node's CPU time is measured
+constexpr auto kIdle = 3 * protocol::kProxyHeartbeat;
 constexpr auto kSettle = 2s;
 
 // A proxy without traffic.

@@ -109,10 +109,17 @@ void Connection::hand_over(std::chrono::microseconds silence, OnFrame on_frame,
   if (silence_.count() > 0) watch();
 }
 
-void Connection::limit_sending(std::chrono::microseconds time) {
-  const auto ms =
-      static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
-  setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+void Connection::limit_absence(std::chrono::microseconds time) {
+  const auto set = [this](int level, int option, int64_t value) {
+    const int number = static_cast<int>(value);
+    setsockopt(socket_.native_handle(), level, option, &number, sizeof number);
+  };
+  using namespace std::chrono;
+  const auto probe = std::max(duration_cast<seconds>(time / 4), seconds(1)).count();
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, duration_cast<milliseconds>(time).count());
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, probe);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, probe);
 }
 
 void Connection::send(Bytes bytes) {

@@ -51,8 +51,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // Larger frames end the connection.
   void limit_frames(size_t size) { decoder_.set_limit(size); }
-  // What was sent and is not taken for so long ends the connection.
-  void limit_sending(std::chrono::microseconds time);
+  // The other side's machine may be gone for so long: take nothing that was sent, answer none of
+  // the kernel's probes.
+  void limit_absence(std::chrono::microseconds time);
 
   void send(const Frame& frame) { send(std::make_shared<const std::string>(encode(frame))); }
   void send(Bytes bytes);

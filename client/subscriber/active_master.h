@@ -40,8 +40,9 @@ typedef struct active_master_options {
   const char* name;      /* of this proxy, unique in the cluster */
   const char* cluster;   /* active_master_cluster_name; NULL: "cluster" */
   const char* nodes;     /* name=host:port of each node's active_master_port, separated by commas */
-  uint32_t heartbeat_ms; /* to the nodes; 0: 500 */
-  uint32_t peer_timeout_ms; /* a node that is silent for so long is dialled again; 0: 5000 */
+  uint32_t heartbeat_ms; /* to the nodes; 0: 10000 */
+  uint32_t
+      peer_timeout_ms; /* a node whose machine is silent for so long is dialled again; 0: 5000 */
   uint32_t startup_wait_ms; /* for nodes that don't answer at start; 0: 3000 */
   /* Paths, each read again for each connection; NULL: none. What the cluster demands must be there.
    */

@@ -25,6 +25,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstRetry{50};
 constexpr milliseconds kSlowestRetry{2000};
+constexpr milliseconds kTick{500};  // for what depends on time alone
 
 constexpr const char* kSoftwareVersion = "0.1.0";
 
@@ -47,8 +48,13 @@ class Link {
     virtual bool heard(const protocol::NodeState& state) = 0;
   };
 
-  Link(asio::io_context& io, NamedAddress node, milliseconds peer_timeout, Owner& owner)
-      : io_(io), node_(std::move(node)), peer_timeout_(peer_timeout), owner_(owner), timer_(io) {}
+  Link(asio::io_context& io, NamedAddress node, const Subscriber::Options& options, Owner& owner)
+      : io_(io),
+        node_(std::move(node)),
+        peer_timeout_(options.peer_timeout),
+        silence_(options.silence),
+        owner_(owner),
+        timer_(io) {}
 
   [[nodiscard]] const std::string& node() const { return node_.name; }
   [[nodiscard]] bool is_linked() const { return connection_ != nullptr; }
@@ -77,8 +83,9 @@ class Link {
  private:
   void linked(std::shared_ptr<protocol::Connection> connection) {
     connection_ = std::move(connection);
+    connection_->limit_absence(peer_timeout_);
     connection_->hand_over(
-        peer_timeout_, [this](const Frame& frame) { take(frame); },
+        silence_, [this](const Frame& frame) { take(frame); },
         [this](const std::string& reason) { ended(reason); });
     retry_ = kFirstRetry;
     owner_.linked(*this);
@@ -117,6 +124,7 @@ class Link {
   asio::io_context& io_;
   const NamedAddress node_;
   const milliseconds peer_timeout_;
+  const milliseconds silence_;
   Owner& owner_;
   std::shared_ptr<protocol::Dialler> dialler_;
   std::shared_ptr<protocol::Connection> connection_;  // once welcomed
@@ -138,7 +146,7 @@ class Subscriber::Impl : public Link::Owner {
         io_(options_.io ? *options_.io : *own_io_),
         beat_(io_) {
     for (const auto& node : options_.nodes) {
-      links_.push_back(std::make_unique<Link>(io_, node, options_.peer_timeout, *this));
+      links_.push_back(std::make_unique<Link>(io_, node, options_, *this));
     }
     publish();
   }
@@ -233,8 +241,11 @@ class Subscriber::Impl : public Link::Owner {
   void beat() {
     subscription_.tick(Clock::now());
     carry_out();
-    announce();
-    beat_.expires_after(options_.heartbeat);
+    if (Clock::now() >= announce_at_) {
+      announce();
+      announce_at_ = Clock::now() + options_.heartbeat;
+    }
+    beat_.expires_after(std::min(options_.heartbeat, kTick));
     beat_.async_wait([this](error_code error) {
       if (!error) beat();
     });
@@ -304,6 +315,7 @@ class Subscriber::Impl : public Link::Owner {
   const std::unique_ptr<asio::io_context> own_io_;
   asio::io_context& io_;  // before what lives on it
   asio::steady_timer beat_;
+  Clock::time_point announce_at_{};
   std::vector<std::unique_ptr<Link>> links_;
   bool is_started_ = false;
   std::thread thread_;

@@ -16,6 +16,7 @@
 
 #include "client/protocol/credential_files.h"
 #include "client/protocol/names.h"
+#include "client/protocol/proxy_heartbeat.h"
 #include "client/subscriber/subscription.h"
 
 namespace active_master::client {
@@ -46,9 +47,11 @@ class Subscriber {
     // restart.
     protocol::CredentialFiles credentials = {};
     std::string driver = "gate";  // shown in ACTIVE_MASTER_PROXIES
-    std::chrono::milliseconds heartbeat{500};
-    std::chrono::milliseconds peer_timeout{
-        5000};  // a link without any message for so long is dropped
+    std::chrono::milliseconds heartbeat = protocol::kProxyHeartbeat;
+    // A node whose machine does not answer for so long is dialled again;
+    std::chrono::milliseconds peer_timeout{5000};
+    // one that says nothing for so long, too.
+    std::chrono::milliseconds silence = protocol::kProxySilence;
     std::chrono::milliseconds startup_wait{3000};  // see Subscription
     std::string state_file = {};  // keeps the highest activation over restarts; empty: none
     // Runs this subscriber in place of a thread of its own. It must have stopped for good before

@@ -90,7 +90,7 @@ void Node::tell_all() {
   all.to_proxies = now_ >= proxies_due_ || news != told_proxies_;
   heartbeat_at_ = now_ + config_.heartbeat_interval;
   if (all.to_proxies) {
-    proxies_due_ = heartbeat_at_;
+    proxies_due_ = now_ + config_.proxy_heartbeat;
     told_proxies_ = std::move(news);
   }
   actions_.push_back(std::move(all));
@@ -690,6 +690,8 @@ void Node::send_heartbeat() {
       send(request.sent_to, request.request);
     }
   }
+  if (now_ < gossip_at_) return;
+  gossip_at_ = now_ + config_.peer_timeout / 3;  // by then they count as gone
   for (const auto& [name, peer] : peers_) {
     if (peer.link_up) send_all_proxies(name);
   }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "client/protocol/names.h"
+#include "client/protocol/proxy_heartbeat.h"
 #include "plugin/core/durable.h"
 #include "plugin/core/errors.h"
 #include "plugin/core/messages.h"
@@ -42,6 +43,7 @@ struct Config {
   Duration catch_up_timeout{3'000'000};
   Duration resume_timeout{3'000'000};
   Duration heartbeat_interval{500'000};
+  Duration proxy_heartbeat = protocol::kProxyHeartbeat;
   Duration peer_timeout{5'000'000};
   Duration proxy_lease{10'000'000};
 
@@ -625,6 +627,7 @@ class Node {
   Time retry_at_ = kNever;
   Time phase_deadline_ = kNever;
   Time heartbeat_at_{};
+  Time gossip_at_{};    // when peers are told of all proxies again
   Time proxies_due_{};  // when proxies are told again what they know
   ToldProxies told_proxies_;
 

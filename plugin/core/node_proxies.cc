@@ -113,7 +113,7 @@ Event Node::absorb(const AcknowledgeProxy& input) {
   proxy.heard_at = now_;
   proxy.heard_wall = wall_;
   ++proxy.state.sequence;  // so that it is news to the peers
-  if (input.switchover) proxy_news_.insert(input.proxy);
+  proxy_news_.insert(input.proxy);
   view_changed_ = true;
   answer_plainly(input.id,
                  input.switchover ? take_acknowledgement(proxy, input.switchover) : Error{});
@@ -174,7 +174,11 @@ Event Node::receive(const NodeName& from, const ProxyNews& message) {
       return std::tuple(s.incarnation, s.sequence, lost);
     };
     const bool is_first = proxy.ip.empty() && !proxy.connected;
-    if (!is_first && key(said, entry.lost) <= key(proxy.state, proxy.lost)) continue;
+    if (!is_first && key(said, entry.lost) <= key(proxy.state, proxy.lost)) {
+      if (key(said, entry.lost) == key(proxy.state, proxy.lost))
+        proxy.heard_at = std::max(proxy.heard_at, Time{now_ - Time{entry.age}});
+      continue;
+    }
     if (proxy.connected && entry.lost) continue;  // it is here
     if (is_first || proxy.state.holding != said.holding || proxy.state.epoch != said.epoch ||
         proxy.state.switchover != said.switchover || proxy.lost != entry.lost) {
@@ -229,7 +233,10 @@ bool Node::is_here(const Proxy& proxy) const {
 }
 
 ProxyEntry Node::entry_of(const Proxy& proxy) const {
-  return {proxy.state, proxy.ip, std::max(now_ - proxy.heard_at, Duration{0}), proxy.connected,
+  // One that speaks only SQL has no connection that could tell.
+  const bool is_alive = proxy.connected && !proxy.by_sql;
+  return {proxy.state, proxy.ip,
+          is_alive ? Duration{0} : std::max(now_ - proxy.heard_at, Duration{0}), proxy.connected,
           proxy.lost};
 }
 

@@ -112,7 +112,7 @@ class Network::Link : public std::enable_shared_from_this<Link> {
     connection_ = std::move(outcome.connection);
     secret_ = std::move(outcome.secret);
     // Only we send on this connection: that nobody takes what we send is how its death is noticed.
-    connection_->limit_sending(network_.options_.peer_timeout);
+    connection_->limit_absence(network_.options_.peer_timeout);
     connection_->hand_over(
         Duration{0},
         [connection = connection_.get()](const Frame&) {
@@ -403,8 +403,9 @@ void Network::admit(const SessionPtr& session) {
     return;
   }
   connection.limit_frames(kMaxProxyFrameSize);
+  connection.limit_absence(options_.peer_timeout);
   connection.hand_over(
-      options_.peer_timeout, [this, session](const Frame& frame) { hear_proxy(session, frame); },
+      options_.proxy_silence, [this, session](const Frame& frame) { hear_proxy(session, frame); },
       on_closed);
   log_({LogLine::Level::kNote, "proxy=" + name + " state=connected ip=" + session->ip()});
   deliver_(ProxyConnected{name, session->ip()});

@@ -24,6 +24,7 @@
 #include "client/protocol/connection.h"
 #include "client/protocol/handshake.h"
 #include "client/protocol/names.h"
+#include "client/protocol/proxy_heartbeat.h"
 #include "plugin/core/node.h"
 #include "plugin/net/doorkeeper.h"
 
@@ -36,6 +37,7 @@ struct NetworkOptions {
   uint16_t port = 0;  // 0: don't listen
   std::vector<NamedAddress> peers;
   Duration peer_timeout{5'000'000};
+  Duration proxy_silence = protocol::kProxySilence;
   protocol::CredentialsPtr credentials = protocol::no_credentials();
   DoorLimits limits = {};
 

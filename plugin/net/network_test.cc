@@ -521,7 +521,7 @@ TEST_F(NetworkTest, ASlowLorisIsDroppedHoweverLongItTrickles) {
 
 TEST_F(NetworkTest, AnOpenSessionThatSendsNoWholeFrameIsLost) {
   auto impatient = options(secret());
-  impatient.peer_timeout = milliseconds(300);
+  impatient.proxy_silence = milliseconds(300);
   TestNode node1(impatient);
   Stranger stranger(node1.port());
   ASSERT_TRUE(stranger.introduce_as(proxy("proxy1"), "node1", load(secret())));

@@ -440,12 +440,13 @@ MYSQL_SYSVAR_UINT(
     "How long the report of a switchover waits for proxies to open traffic again, in milliseconds.",
     check_number, update_number, 3000, 10, 600000, 0);
 MYSQL_SYSVAR_UINT(heartbeat_interval, heartbeat_interval, kNumber,
-                  "Each link carries a message at least this often, in milliseconds.", check_number,
-                  update_number, 500, 10, 60000, 0);
-MYSQL_SYSVAR_UINT(
-    peer_timeout, peer_timeout, kNumber,
-    "A peer or proxy that is not heard for this long counts as lost, in milliseconds.",
-    check_number, update_number, 5000, 50, 600000, 0);
+                  "Each link between nodes carries a message at least this often, in milliseconds.",
+                  check_number, update_number, 500, 10, 60000, 0);
+MYSQL_SYSVAR_UINT(peer_timeout, peer_timeout, kNumber,
+                  "A peer that is not heard for this long, or a proxy whose machine does not "
+                  "answer for so long, counts "
+                  "as lost, in milliseconds.",
+                  check_number, update_number, 5000, 50, 600000, 0);
 MYSQL_SYSVAR_UINT(proxy_lease, proxy_lease, kNumber,
                   "A switchover is refused while a proxy is lost, until it was silent for this "
                   "long, in milliseconds.",

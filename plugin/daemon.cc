@@ -232,6 +232,7 @@ void Daemon::carry_out(Action action) {
     void operator()(Answer& a) const { daemon.answer(a.report); }
     void operator()(LogLine& a) const { log_line(a); }
     void operator()(Pace& a) const { daemon.jobs_->pace_writes(a.distance); }
+    void operator()(WriteUntil& a) const { daemon.jobs_->write_until(a.until); }
     void operator()(PublishView& a) const {
       if (a.can_wait) {
         daemon.publish_soon();

@@ -96,6 +96,7 @@ void JobRunner::run(JobId id, Job job) {
 }
 void JobRunner::explain_fence(std::string) {}
 void JobRunner::pace_writes(Duration) {}
+void JobRunner::write_until(Time) {}
 void JobRunner::cancel(JobId) {}
 void JobRunner::read_status() {
   lanes_[0]->add([this] { status_({true, "0-1-1"}); });

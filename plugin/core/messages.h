@@ -136,12 +136,16 @@ struct Decline {
 
 // Two questions. From the candidate of a failover: would you let me have the role, and with
 // `binding`, from now on you won't help anybody to a lower epoch. Without an id, from a restarted
-// active master: is anybody active in a higher epoch than mine, or about to be?
+// active master: is anybody active in a higher epoch than mine, or about to be? Without an id and
+// binding, from the active master: give me the lease, that is promise nobody a higher epoch for so
+// long.
 struct Ask {
   SwitchoverId id;
   uint64_t round = 0;
   Epoch epoch;
   bool binding = false;
+  Duration lease{0};
+  std::string voters{};  // as the sender is configured
 };
 
 struct AskReply {

@@ -58,10 +58,14 @@ std::span<Action> Node::handle(const Input& input, Time now, WallTime wall) {
   actions_.emplace_back(PublishView{});
   fired_.clear();
   if (state_ == State::kStopped) return {};
+  if (!std::exchange(has_begun_, true) && has_voters()) voter_.start(now_, config_.lease);
+  watch_active_master();
   const Event event = std::visit([this](const auto& i) { return absorb(i); }, input);
   if (event != Event::kNone) fire(event);
   while (fire(Event::kAlways)) {
   }
+  keep_lease();
+  watch_active_master();
   keep_pace();
   expire_requests();
   if (now_ >= heartbeat_at_) {
@@ -104,7 +108,9 @@ void Node::keep_pace() {
 }
 
 Time Node::next_wakeup() const {
-  Time next = std::min({heartbeat_at_, retry_at_, phase_deadline_});
+  Time next = std::min({heartbeat_at_, retry_at_, phase_deadline_, watch_wakeup()});
+  if (lease_.epoch > Epoch{}) next = std::min(next, lease_.due);
+  if (state_ == State::kActive) next = std::min(next, lease_lost_at());
   // What has failed, or is done but for the proxies, no deadline can hasten.
   if (operation_ && kTimed.contains(state_) && state_ != State::kResume && !operation_->failure)
     next = std::min(next, operation_->deadline);
@@ -272,6 +278,12 @@ Event Node::absorb(const ServerStatus& input) {
 }
 
 Event Node::absorb(const Reconfigured& input) {
+  // Who voted by another list has made its promises to another majority.
+  if (config_.voters != input.config.voters || config_.lease != input.config.lease) {
+    voter_.start(now_, std::max(config_.lease, input.config.lease));
+    lease_.given.clear();
+    lease_.due = now_;
+  }
   config_ = input.config;
   std::erase_if(peers_, [&](const auto& peer) {
     return std::ranges::none_of(config_.peers, [&](const auto& p) { return p.name == peer.first; });
@@ -598,6 +610,8 @@ Error Node::refusal(const SwitchRequest& request) const {
 
 void Node::adopt(const Activation& activation) {
   following_.alone = is_failover(durable_.epoch, activation.epoch);
+  if (following_.alone) failed_over_at_ = now_;
+  attempts_ = 0;
   activation_ = activation;
   durable_.role = Role::kStandby;
   durable_.epoch = activation.epoch;

@@ -23,6 +23,7 @@
 #include "plugin/core/messages.h"
 #include "plugin/core/types.h"
 #include "plugin/core/view.h"
+#include "plugin/core/voter.h"
 
 namespace active_master {
 
@@ -54,6 +55,13 @@ struct Config {
   Duration idle_transaction_limit{1'000'000};
   bool repoint = true;             // a standby may change what its server replicates from
   bool kill_transactions = false;  // at the limit, instead of giving the switchover up
+
+  // The same on every node. None: no leases, and nothing happens by itself.
+  std::vector<NodeName> voters;
+  Duration lease{3'000'000};
+  bool auto_failover = false;
+  uint32_t priority = 100;        // who stands first; 0: never by itself
+  Duration cooldown{60'000'000};  // after a failover none begins by itself
 };
 
 // Shorter ones end within the drain, and are no news.
@@ -282,13 +290,18 @@ struct LogLine {
 struct Pace {
   Duration distance{0};
 };
+// From then on by the node's clock, whatever becomes of the plugin, no client's write is let
+// through until a later time is given. kNever: there are no leases.
+struct WriteUntil {
+  Time until;
+};
 struct PublishView {  // what people see has changed
   bool can_wait =
       false;  // of proxies only, of which there may be thousands: a moment later will do
 };
 
 using Action = std::variant<SendToNode, SendToProxy, SendToAll, RunJob, CancelJob, Answer, LogLine,
-                            Pace, PublishView>;
+                            Pace, WriteUntil, PublishView>;
 
 // --- The machine
 // ------------------------------------------------------------------------------------
@@ -480,6 +493,18 @@ class Node {
     std::map<NodeName, std::string> answers;  // what speaks against it; empty: nothing
   };
 
+  // What a majority of voters lets this node be.
+  struct Lease {
+    Epoch epoch;                       // that it is asked for; 0: for none
+    Time since{};                      // the first asking
+    Time due{};                        // the next one
+    Time until{};                      // by this node's clock
+    Epoch outbid{};                    // the highest that a voter has promised
+    Time told = kNever;                // to the server's gate
+    std::map<NodeName, Time> given{};  // when those were asked that have given it
+    std::map<NodeName, std::string> refusals{};
+  };
+
   // How this standby comes to replicate from the active master.
   struct Following {
     enum class Step { kRest, kRead, kAsk, kChange } step = Step::kRest;
@@ -573,7 +598,26 @@ class Node {
   [[nodiscard]] Epoch highest_promise() const;
   [[nodiscard]] Epoch next_epoch() const;
   [[nodiscard]] Epoch failover_epoch() const;
+  [[nodiscard]] uint64_t place() const;
   [[nodiscard]] bool is_bidding() const;
+  [[nodiscard]] bool has_voters() const { return !config_.voters.empty(); }
+  [[nodiscard]] size_t majority() const { return config_.voters.size() / 2 + 1; }
+  [[nodiscard]] bool is_voter(const NodeName& node) const;
+  [[nodiscard]] std::string voters_as_text() const;
+  [[nodiscard]] bool has_lease() const { return !has_voters() || now_ < lease_.until; }
+  [[nodiscard]] Epoch lease_epoch() const;
+  [[nodiscard]] Time lease_end() const;
+  [[nodiscard]] Time lease_lost_at() const;
+  [[nodiscard]] std::string lease_waits_for() const;
+  [[nodiscard]] Durable durable_as_voter() const;
+  void keep_lease();
+  void ask_for_lease();
+  void give_lease(const NodeName& to, const Ask& ask);
+  void take_lease(const NodeName& from, const AskReply& reply);
+  [[nodiscard]] bool hears_active_master() const;
+  [[nodiscard]] bool misses_active_master() const;
+  void watch_active_master();
+  [[nodiscard]] Time watch_wakeup() const;
   void begin_following();
   void rest_from_following();
   void answer_rejoin(const Error& error);
@@ -617,6 +661,12 @@ class Node {
   std::optional<SwitchoverId> bootstrap_;
   Following following_;
   Recall recall_;
+  Voter voter_;
+  bool has_begun_ = false;  // the voter knows when
+  Lease lease_;
+  Time stands_at_ = kNever;  // for a failover by itself
+  int attempts_ = 0;         // in vain
+  std::optional<Time> failed_over_at_;
   ServerStatus server_;
   bool was_standby_ = false;  // when server_ was read
   bool stopping_ = false;

@@ -10,6 +10,7 @@ namespace active_master {
 namespace {
 
 constexpr size_t kMaxErrands = 1000;  // jobs for peers; a peer that asks for more is not ours
+constexpr uint64_t kBids = kFailoverLeap / 2;
 constexpr uint64_t kAskRound = 1, kBidRound = 2;
 
 // None of these can become active by itself, or it looks first at what it has promised.
@@ -31,7 +32,8 @@ void Node::begin_recall() {
 }
 
 void Node::recall(const NodeName& node) {
-  if (!recall_.answers.contains(node)) send(node, Ask{{}, recall_.round, known_epoch(), false});
+  if (!has_voters() && !recall_.answers.contains(node))
+    send(node, Ask{{}, recall_.round, known_epoch(), false});
 }
 
 // A plugin that is loaded into a running server finds it as it was left.
@@ -40,6 +42,8 @@ bool Node::is_closed() const {
 }
 
 std::string Node::recall_waits_for() const {
+  // A granted role is offered again: only with a lease above it the candidate opens.
+  if (has_voters()) return durable_.role == Role::kActive ? lease_waits_for() : "";
   std::string text;
   for (const auto& peer : config_.peers) {
     const auto it = recall_.answers.find(peer.name);
@@ -58,6 +62,7 @@ std::string Node::why_no_promise(Epoch epoch, const NodeName& candidate) const {
   if (!kMayPromise.contains(state_)) return std::string("it is in state ") + to_string(state_);
   if (state_ == State::kRecover && !is_closed()) return "it is not fenced yet";
   if (offer_ && offer_->granted) return "the role was granted to it";
+  if (is_voter(self()) && !voter_.is_free(now_)) return "it gave the lease to " + voter_.holder();
   if (epoch == Epoch{}) return {};  // not asked for one yet
   if (epoch <= known_epoch())
     return "it knows of epoch " + std::to_string(known_epoch().value) + ", of node " +
@@ -73,6 +78,10 @@ std::string Node::why_no_promise(Epoch epoch, const NodeName& candidate) const {
 
 Event Node::receive(const NodeName& from, const Ask& message) {
   if (state_ == State::kStart) return Event::kNone;  // asked again
+  if (!message.id && message.binding) {
+    give_lease(from, message);
+    return Event::kNone;
+  }
   if (!message.id) {
     AskReply reply;
     reply.round = message.round;
@@ -99,7 +108,7 @@ void Node::answer_ask(const Errand& errand, const std::string& gtids, const std:
   reply.epoch = known_epoch();
   reply.promise = durable_.promise ? durable_.promise->epoch : Epoch{};
   reply.bids = is_bidding();
-  reply.alive = role() == Role::kActive || is_confirmed();
+  reply.alive = role() == Role::kActive || hears_active_master();
   reply.gtids = gtids;
   send(errand.from, std::move(reply));
 }
@@ -107,6 +116,10 @@ void Node::answer_ask(const Errand& errand, const std::string& gtids, const std:
 // --- What others answer
 
 Event Node::receive(const NodeName& from, const AskReply& message) {
+  if (!message.id && has_voters()) {
+    take_lease(from, message);
+    return Event::kNone;
+  }
   if (!message.id) {
     if (state_ != State::kRecover || message.round != recall_.round) return Event::kNone;
     recall_.answers[from] = message.epoch > known_epoch()
@@ -157,18 +170,26 @@ Epoch Node::highest_promise() const {
 
 // Who has promised to help nobody below an epoch can take part in one above it.
 Epoch Node::next_epoch() const {
+  // With voters a bid may have failed while this node kept its majority. Other bids of that leap
+  // are its beginning, each node's own directors have a place behind them.
+  const Epoch promise = highest_promise();
+  if (has_voters() && promise > known_epoch() && promise.value % kFailoverLeap < kBids)
+    return {promise.value / kFailoverLeap * kFailoverLeap + kBids + place() % 5 * 10};
   return std::max(known_epoch(), highest_promise()).next();
+}
+
+// Among the nodes, from 1 on.
+uint64_t Node::place() const {
+  uint64_t place = 1;
+  for (const auto& [name, peer] : peers_) place += name < self() ? 1 : 0;
+  return place;
 }
 
 Epoch Node::failover_epoch() const {
   Epoch highest = std::max(known_epoch(), highest_promise());
-  uint64_t rank = 1;
-  for (const auto& [name, peer] : peers_) {
-    highest = std::max(highest, peer.state.epoch);
-    rank += name < self() ? 1 : 0;
-  }
+  for (const auto& [name, peer] : peers_) highest = std::max(highest, peer.state.epoch);
   for (const auto& [name, answer] : operation_->answers) highest = std::max(highest, answer.epoch);
-  return {(highest.value / kFailoverLeap + 1) * kFailoverLeap + rank};
+  return {(highest.value / kFailoverLeap + 1) * kFailoverLeap + place()};
 }
 
 }  // namespace active_master

@@ -141,6 +141,10 @@ std::shared_ptr<const View> Node::view() const {
                        std::to_string(known_epoch().value) + " and fenced until every peer says " +
                        "that nobody is active above it; missing: " + recall_waits_for() +
                        "; if those are off: CALL active_master.force_failover('" + self() + "')";
+    if (has_voters())
+      view->last_error = "active master of epoch " + std::to_string(known_epoch().value) +
+                         " without a lease, and fenced; missing: " + recall_waits_for() +
+                         "; if a failover has begun: CALL active_master.failover('" + self() + "')";
   }
   view->replication = following_.status;
 

@@ -493,8 +493,9 @@ struct Rules {
     n.run(CatchUpJob{n.offer_->epoch, n.offer_->gtid, n.offer_->remaining});
   }
   static void note_grant(Node& n) { n.offer_->granted = n.offer_->granted || n.offered_->granted; }
+  // With voters, once they have given the lease.
   static void request_grant(Node& n) {
-    n.send(n.durable_.active_node, GrantRequest{n.offer_->id, n.offer_->epoch});
+    if (n.has_lease()) n.send(n.durable_.active_node, GrantRequest{n.offer_->id, n.offer_->epoch});
   }
   static void decline(Node& n) {
     n.send(n.durable_.active_node, Decline{n.offer_->id, n.offer_->epoch, n.job_->error});

@@ -12,7 +12,7 @@ struct FailoverRules {
     return !Rules::has_no_role(n) && !n.config_.peers.empty();
   }
   static bool nobody_above_the_grant(const Node& n) {
-    return nobody_above(n) && Rules::grant_outstanding(n);
+    return n.is_closed() && n.recall_waits_for().empty() && Rules::grant_outstanding(n);
   }
   static bool nobody_above(const Node& n) { return n.is_closed() && n.recall_waits_for().empty(); }
   static bool nobody_above_with_intent(const Node& n) {
@@ -57,6 +57,23 @@ struct FailoverRules {
   }
   static bool over_and_has_role(const Node& n) { return is_over(n) && !Rules::has_no_role(n); }
 
+  static bool lease_lost(const Node& n) { return n.now_ >= n.lease_lost_at(); }
+  static bool has_lease(const Node& n) { return n.has_lease(); }
+  static bool lease_has_come(const Node& n) {
+    return n.has_voters() && n.has_lease() && !n.awaited_ && !Rules::has_failed(n) &&
+           std::holds_alternative<LeaveJob>(*n.awaited_job_);
+  }
+  static bool stands(const Node& n) { return n.now_ >= n.stands_at_; }
+  // This node's own vote counts while no lease that it gave lasts.
+  static size_t votes(const Node& n) {
+    const bool own = n.is_voter(n.self()) && n.voter_.is_free(n.now_);
+    return (own ? 1U : 0U) +
+           static_cast<size_t>(std::ranges::count_if(n.operation_->answers, [&](const auto& a) {
+             const bool given =
+                 n.operation_->is_bidding ? a.second.promised : a.second.refusal.empty();
+             return given && n.is_voter(a.first);
+           }));
+  }
   static bool time_is_up(const Node& n) { return n.now_ >= n.phase_deadline_; }
   static const AskReply* answer_of(const Node& n, const NodeName& node) {
     const auto it = n.operation_->answers.find(node);
@@ -80,6 +97,17 @@ struct FailoverRules {
   static bool answered_for_check(const Node& n) {
     return n.operation_->report->check_only && all_answered(n);
   }
+  static Error votes_objection(const Node& n) {
+    if (!all_answered(n) || votes(n) >= n.majority()) return {};
+    std::string text = std::to_string(votes(n)) + " of " + std::to_string(n.config_.voters.size()) +
+                       " votes (" + n.voters_as_text() + ")";
+    if (n.is_voter(n.self()) && !n.voter_.is_free(n.now_))
+      text += "; " + n.self() + " gave the lease to " + n.voter_.holder();
+    for (const auto& [node, answer] : n.operation_->answers) {
+      if (!answer.refusal.empty()) text += "; " + node + " says: " + answer.refusal;
+    }
+    return make_error(ErrorCode::kNoPromise, cut(text));
+  }
   // What speaks against the failover; a silent node only if there is no answer to be expected.
   static Error objection(const Node& n) {
     for (const auto& [node, answer] : n.operation_->answers) {
@@ -89,6 +117,7 @@ struct FailoverRules {
                                                  : "node " + node + " says: " + answer.refusal);
       }
     }
+    if (n.has_voters()) return votes_objection(n);
     for (const auto& [node, answer] : n.operation_->answers) {
       if (!answer.refusal.empty())
         return make_error(ErrorCode::kNoPromise, "node " + node + " says: " + answer.refusal);
@@ -102,6 +131,8 @@ struct FailoverRules {
     return n.operation_->is_bidding && static_cast<bool>(objection(n));
   }
   static bool all_promised(const Node& n) {
+    if (n.has_voters())
+      return n.operation_->is_bidding && all_answered(n) && votes(n) >= n.majority();
     return n.operation_->is_bidding && all_answered(n) &&
            std::ranges::all_of(n.operation_->answers,
                                [](const auto& answer) { return answer.second.promised; });
@@ -171,6 +202,17 @@ struct FailoverRules {
                    : make_error(ErrorCode::kBusy, std::string("node ") + n.self() +
                                                       " is in state " + to_string(n.state_)));
   }
+  // Every peer must answer, or with voters those that are there.
+  static Duration answer_limit(const Node& n) {
+    return n.has_voters() ? std::min(n.config_.peer_timeout, n.config_.lease / 8)
+                          : n.config_.peer_timeout;
+  }
+  static void stand(Node& n) {
+    n.request_ = SwitchRequest{
+        {n.wall_ * 64 + n.config_.identity.server_id % 64}, n.self(), n.self(), false, true, false};
+    n.stands_at_ = kNever;
+    begin(n);
+  }
   static void begin(Node& n) {
     n.cancel_job();
     n.offer_.reset();
@@ -178,6 +220,7 @@ struct FailoverRules {
       n.finish(Result::kAborted,
                make_error(ErrorCode::kSuperseded, "a failover to node " + n.self() + " began"));
     }
+    ++n.attempts_;
     auto& operation = n.operation_.emplace(Node::Operation());
     operation.failover = true;
     operation.forced = n.request_->forced;
@@ -192,7 +235,7 @@ struct FailoverRules {
     report.started = n.wall_;
     operation.deadline = n.now_ + n.config_.switchover_timeout;
     operation.phase_since = n.now_;
-    n.phase_deadline_ = n.now_ + n.config_.peer_timeout;
+    n.phase_deadline_ = n.now_ + answer_limit(n);
     for (const auto& peer : n.config_.peers) {
       if (operation.forced && !n.linked(peer.name)) operation.vouched_for.insert(peer.name);
     }
@@ -223,7 +266,7 @@ struct FailoverRules {
   static void ask_for_promises(Node& n) {
     n.operation_->is_bidding = true;
     n.operation_->answers.clear();
-    n.phase_deadline_ = n.now_ + n.config_.peer_timeout;
+    n.phase_deadline_ = n.now_ + answer_limit(n);
     n.ask_again();
   }
   static ApplyJob comparison(const Node& n) {
@@ -279,6 +322,8 @@ struct FailoverRules {
       text =
           cut(text + (text.empty() ? "given up: node " : "; node ") + row.node + " " + row.detail);
     }
+    // Also for who is superseded now, and shall follow the same node as before.
+    n.following_.status = Replication::kNone;
     n.run(LeaveJob{n.durable_.active_address, n.member_server_ids()});
   }
   static void persist_activation(Node& n) { Rules::persist_active(n, n.operation_->report->epoch); }
@@ -301,6 +346,7 @@ namespace {
 
 constexpr States kMayBid{State::kStandby, State::kRecover, State::kGranted, State::kFollow,
                          State::kRequest};
+constexpr States kMayStand{State::kStandby, State::kRecover, State::kGranted};
 constexpr States kBidding{State::kAsk, State::kBid, State::kApply};
 constexpr States kBusy =
     States(State::kStart, State::kNew, State::kBootstrapCheck, State::kBootstrapPersist,
@@ -355,10 +401,14 @@ const Rule kFailoverRules[] = {
   "note the cause", FailoverRules::fail_others_ahead, State::kStandby, true, "another node has what this one lacks"},
 {821, States(State::kApply), Event::kJobDone, "compared", FailoverRules::compared,
   "stop replicating", FailoverRules::stop_replicating, State::kApply, true, "everything that reached this node is applied"},
-{822, States(State::kApply), Event::kJobDone, "", nullptr,
+{822, States(State::kApply), Event::kJobDone, "with voters: they have given the lease", FailoverRules::has_lease,
   "persist: active", FailoverRules::persist_activation, State::kActivatePersist, false, "what an old master still has can't come in unnoticed"},
 {823, States(State::kStandby), Event::kOffer, "to this node, below what it has promised", FailoverRules::below_promise,
   "decline", FailoverRules::decline, State::kStandby, true, "this node promised not to follow so low an epoch: the director must choose a higher one"},
+{824, kMayStand, Event::kAlways, "its time to stand has come", FailoverRules::stands,
+  "ask every peer", FailoverRules::stand, State::kAsk, false, "the lease of the active master has run out and it is not heard: this node stands by itself"},
+{825, States(State::kApply), Event::kAlways, "nothing replicates any more, and the lease has come", FailoverRules::lease_has_come,
+  "persist: active", FailoverRules::persist_activation, State::kActivatePersist, false, "no majority has promised a higher epoch meanwhile"},
 
 // --- the active master that restarts: it is fenced until it knows that nobody is active above it ---
 {830, States(State::kStart), Event::kServerStarted, "was active or has granted the role, and has peers", FailoverRules::has_role_and_peers,
@@ -373,6 +423,8 @@ const Rule kFailoverRules[] = {
   "", nullptr, State::kRecover, true, "no client can write"},
 {835, States(State::kRecover), Event::kOffer, "granted to this node, by whom it had granted the role itself", FailoverRules::grant_was_taken,
   "adopt that activation, stand down", FailoverRules::learn_that_the_grant_was_taken, State::kStandby, false, "the role went there, and is on its way back: nobody announces what lies between"},
+{836, States(State::kActive), Event::kAlways, "its lease has run out", FailoverRules::lease_lost,
+  "stand down, ask again", FailoverRules::close_and_recall, State::kRecover, false, "no majority of voters has renewed the lease: fenced until one does"},
 };
 // clang-format on
 

@@ -144,6 +144,8 @@ void put(const Ask& from, Frame& frame) {
   to.set_round(from.round);
   to.set_epoch(from.epoch.value);
   to.set_binding(from.binding);
+  to.set_lease_us(static_cast<uint64_t>(from.lease.count()));
+  to.set_voters(from.voters);
 }
 
 void put(const AskReply& from, Frame& frame) {
@@ -400,8 +402,15 @@ std::optional<NodeMessage> take(const protocol::FollowReply& from) {
 }
 
 std::optional<NodeMessage> take(const protocol::Ask& from) {
-  if (!is_epoch(from.epoch())) return std::nullopt;
-  return Ask{{from.switchover_id()}, from.round(), {from.epoch()}, from.binding()};
+  constexpr uint64_t kLongestLease = 600'000'000;
+  if (!is_epoch(from.epoch()) || !is_text(from.voters()) || from.lease_us() > kLongestLease)
+    return std::nullopt;
+  return Ask{{from.switchover_id()},
+             from.round(),
+             {from.epoch()},
+             from.binding(),
+             Duration{static_cast<Duration::rep>(from.lease_us())},
+             from.voters()};
 }
 
 std::optional<NodeMessage> take(const protocol::AskReply& from) {

@@ -172,10 +172,27 @@ void go_inside(Client& client) {
   client.place = Client::Place::kInside;
 }
 
+// SET may commit, as autocommit's new value does.
+bool may_write(std::string_view query) {
+  return !calls_our_procedure(query) &&
+         (!passes_a_held_gate(query, true) || begins_with_commit_or_set(query));
+}
+
+void await_lease(MYSQL_THD thd, const Client& client, std::string_view query) {
+  auto& gate = server_gate();
+  if (!gate.is_lease_over() || !may_write(query)) return;
+  // Its locks would keep read_only from being set.
+  if (thd_test_options(thd, kOptionTableLock) != 0) return refuse(thd, client);
+  thd_wait_begin(thd, THD_WAIT_USER_LOCK);
+  gate.await_lease();
+  thd_wait_end(thd);
+}
+
 void on_statement_start(MYSQL_THD thd, Client& client, const mysql_event_general& event) {
   const std::string_view command(event.general_command, event.general_command_length);
   if (command != "Query" && command != "Execute") return;
   const std::string_view query(event.general_query, event.general_query_length);
+  await_lease(thd, client, query);
   apply_fence(thd, client, client.statement != 0, query);
   if (client.statement != 0) return;
   client.statement = event.query_id;
@@ -256,7 +273,8 @@ bool is_servers_own(const mysql_event_table& event) {
 // writes, or the second statement of several that came in one.
 void on_table_write(MYSQL_THD thd, Client& client, const mysql_event_table& event) {
   const bool may = client.stays_local && event.query_id == client.statement;
-  if (server_fence().closed() && !may && !is_servers_own(event)) refuse(thd, client);
+  if ((server_fence().closed() || server_gate().is_lease_over()) && !may && !is_servers_own(event))
+    refuse(thd, client);
   if (client.place != Client::Place::kOutside) return;
   if (client.statement == 0) client.statement = event.query_id;
   server_gate().enter_unheld();
@@ -433,6 +451,7 @@ int init_fence_audit(void*) {
 
 int deinit_fence_audit(void*) {
   server_gate().set_mode(Gate::Mode::kOpen);
+  server_gate().set_write_until(Gate::kNoLease);
   if (has_keys) {
     thd_key_delete(&generation_key);
     thd_key_delete(&client_key);

@@ -59,6 +59,19 @@ void Gate::set_pace(std::chrono::microseconds distance) {
   changed_.notify_all();
 }
 
+void Gate::set_write_until(std::chrono::microseconds until) {
+  const std::lock_guard lock(mutex_);
+  write_until_ = until;
+  changed_.notify_all();
+}
+
+void Gate::await_lease() {
+  std::unique_lock lock(mutex_);
+  ++held_;
+  while (is_lease_over()) changed_.wait_for(lock, kGlance);
+  --held_;
+}
+
 void Gate::tell_drain() {
   const std::lock_guard lock(mutex_);
   changed_.notify_all();

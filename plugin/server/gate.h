@@ -61,7 +61,23 @@ class Gate {
     return mode_ == Mode::kFenced && born != term_;
   }
 
+  // The lease has run out, and read_only is not set yet: maybe the process has just woken up.
+  [[nodiscard]] bool is_lease_over() const {
+    const auto until = write_until_.load(std::memory_order_relaxed);
+    return until != kNoLease && std::chrono::steady_clock::now().time_since_epoch() >= until &&
+           !is_refusing_.load();
+  }
+  // A statement that might write or commit waits until the lease is renewed or this server fenced,
+  // even if its session is killed: a COMMIT would go on nevertheless.
+  void await_lease();
+
   // --- the daemon ---
+
+  // By the monotonic clock; kNoLease: always.
+  static constexpr std::chrono::microseconds kNoLease = std::chrono::microseconds::max();
+  void set_write_until(std::chrono::microseconds until);
+  // read_only refuses what writes, so nobody need wait for a lease.
+  void set_refusing(bool is_refusing) { is_refusing_ = is_refusing; }
 
   // From kOpen on, and as long as nothing is held: so long at least from one transaction's begin to
   // the next one's. 0: kOpen again.
@@ -101,6 +117,8 @@ class Gate {
   std::atomic<int> held_{0};
   std::atomic<uint64_t> term_{0};
   std::atomic<std::chrono::milliseconds> hold_limit_{std::chrono::minutes(1)};
+  std::atomic<std::chrono::microseconds> write_until_{kNoLease};
+  std::atomic<bool> is_refusing_{false};
   std::mutex mutex_;  // only while the gate holds or paces
   std::chrono::microseconds pace_{0};
   std::chrono::steady_clock::time_point next_turn_;

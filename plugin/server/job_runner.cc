@@ -94,6 +94,7 @@ void wait_for_gtid(Context& context, const std::string& gtid, Duration timeout) 
 // Local sessions don't write to the binlog unless told to; what goes through here must reach all
 // nodes.
 void insert_event(Session& session, const std::string& statement) {
+  if (server_gate().is_lease_over()) throw std::runtime_error("the lease has run out");
   session.query("SET SESSION sql_log_bin = 1");
   session.query(statement);
 }
@@ -201,13 +202,16 @@ void perform(Context& context, const CatchUpJob& job, JobDone&) {
 
 void perform(Context& context, const OpenWritesJob&, JobDone&) {
   set_read_only(*context.session, false);
+  server_gate().set_refusing(false);
   server_fence().open();
   server_gate().set_mode(Gate::Mode::kOpen);
 }
 
 void perform(Context& context, const StandDownJob&, JobDone&) {
+  // A COMMIT that waits for the lease goes on once read_only refuses it.
   server_gate().set_mode(Gate::Mode::kFenced);  // also if read_only then has to wait for a lock
   close_fence(*context.session);
+  server_gate().set_refusing(true);
 }
 
 void perform(Context& context, const RecordActivationJob& job, JobDone&) {
@@ -459,6 +463,10 @@ void JobRunner::explain_fence(std::string why) {
 
 void JobRunner::pace_writes(Duration distance) {
   server_gate().set_pace(distance);
+}
+
+void JobRunner::write_until(Time until) {
+  server_gate().set_write_until(until.since_start);
 }
 
 void JobRunner::cancel(JobId id) {

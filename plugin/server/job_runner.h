@@ -30,6 +30,8 @@ class JobRunner {
   void explain_fence(std::string why);
   // So far apart at least clients may begin to write; 0: at will.
   void pace_writes(Duration distance);
+  // Until then by the monotonic clock what writes is let through; kNever: there are no leases.
+  void write_until(Time until);
 
  private:
   class Lane;

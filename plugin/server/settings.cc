@@ -26,6 +26,7 @@ char* node_name;
 char* cluster_name;
 char* listen_address;
 char* peers;
+char* voters;
 char* sql_address;
 char* request;
 char* replication_user;
@@ -51,6 +52,10 @@ unsigned int resume_timeout;
 unsigned int heartbeat_interval;
 unsigned int peer_timeout;
 unsigned int proxy_lease;
+unsigned int lease;
+unsigned int priority;
+unsigned int failover_cooldown;
+my_bool auto_failover;
 unsigned int active_transaction_limit;
 unsigned int idle_transaction_limit;
 unsigned long drain_policy;
@@ -176,6 +181,26 @@ std::string check_peers(std::string_view value) {
     if (peer.name == own) return "must name the other nodes only, not '" + own + "' itself";
   }
   return {};
+}
+
+// Names, separated by commas.
+std::vector<std::string> names_of(std::string_view list) {
+  std::vector<std::string> names;
+  while (!list.empty()) {
+    const auto name = list.substr(0, list.find(','));
+    names.emplace_back(name);
+    list.remove_prefix(std::min(name.size() + 1, list.size()));
+  }
+  return names;
+}
+
+std::string check_voters(std::string_view value) {
+  auto names = names_of(value);
+  for (const auto& name : names) {
+    if (!is_valid_name(name)) return "must be names of nodes, separated by commas";
+  }
+  std::ranges::sort(names);
+  return std::ranges::adjacent_find(names) == names.end() ? "" : "must name each voter once";
 }
 
 std::string check_sql_address(std::string_view value) {
@@ -404,6 +429,11 @@ MYSQL_SYSVAR_STR(
     "The other nodes: node2=host:port,node3=host:port, with the active_master_port of each.",
     (check_string<check_peers, check_links_may_change>), update_string, "");
 MYSQL_SYSVAR_STR(
+    voters, voters, kText,
+    "The nodes that vote, separated by commas; the same list on every node. A majority gives the "
+    "active master its lease, and promises a failover. Empty: no leases.",
+    (check_string<check_voters, check_links_may_change>), update_string, "");
+MYSQL_SYSVAR_STR(
     sql_address, sql_address, kText,
     "host:port of this server's SQL port, as proxies shall route to it. Empty: 127.0.0.1 and the "
     "server's port.",
@@ -451,6 +481,21 @@ MYSQL_SYSVAR_UINT(proxy_lease, proxy_lease, kNumber,
                   "A switchover is refused while a proxy is lost, until it was silent for this "
                   "long, in milliseconds.",
                   check_number, update_number, 10000, 50, 600000, 0);
+MYSQL_SYSVAR_UINT(lease, lease, kNumber,
+                  "With voters: the active master lets no write through when no majority has "
+                  "answered for this long, in milliseconds.",
+                  check_number, update_number, 3000, 200, 60000, 0);
+MYSQL_SYSVAR_BOOL(auto_failover, auto_failover, PLUGIN_VAR_OPCMDARG,
+                  "ON: with voters, this node takes the role by itself when the active master's "
+                  "lease has run out and a majority promises it.",
+                  nullptr, update_flag, 0);
+MYSQL_SYSVAR_UINT(priority, priority, kNumber,
+                  "Of several nodes with active_master_auto_failover the one with the highest "
+                  "stands first; 0: never.",
+                  check_number, update_number, 100, 0, 100, 0);
+MYSQL_SYSVAR_UINT(failover_cooldown, failover_cooldown, kNumber,
+                  "After a failover none begins by itself for this long, in milliseconds.",
+                  check_number, update_number, 60000, 0, 3600000, 0);
 MYSQL_SYSVAR_STR(secret_file, secret_file, kText,
                  "File with the secret that all nodes and proxies of the cluster share; it must "
                  "belong to the server's user and be readable by nobody else. Two lines are two "
@@ -698,6 +743,11 @@ st_mysql_sys_var* system_variables[] = {VARIABLE(node_name),
                                         VARIABLE(listen_address),
                                         VARIABLE(port),
                                         VARIABLE(peers),
+                                        VARIABLE(voters),
+                                        VARIABLE(lease),
+                                        VARIABLE(auto_failover),
+                                        VARIABLE(priority),
+                                        VARIABLE(failover_cooldown),
                                         VARIABLE(sql_address),
                                         VARIABLE(replication_user),
                                         VARIABLE(replication_password_file),
@@ -743,6 +793,7 @@ Settings read_settings() {
   complain("cluster_name", check_cluster_name(text(cluster_name)));
   complain("listen_address", check_listen_address(text(listen_address)));
   complain("peers", check_peers(text(peers)));
+  complain("voters", check_voters(text(voters)));
   complain("sql_address", check_sql_address(text(sql_address)));
 
   auto& config = settings.config;
@@ -767,6 +818,19 @@ Settings read_settings() {
   config.heartbeat_interval = ms(heartbeat_interval);
   config.peer_timeout = ms(peer_timeout);
   config.proxy_lease = ms(proxy_lease);
+  config.voters = names_of(text(voters));
+  for (const auto& voter : config.voters) {
+    const bool is_known =
+        voter == config.identity.node ||
+        std::ranges::any_of(config.peers, [&](const auto& peer) { return peer.name == voter; });
+    if (!is_known) complain("voters", "names '" + voter + "', which is not in active_master_peers");
+  }
+  config.lease = ms(lease);
+  config.auto_failover = auto_failover != 0;
+  if (config.auto_failover && config.voters.empty())
+    complain("auto_failover", "needs active_master_voters");
+  config.priority = priority;
+  config.cooldown = ms(failover_cooldown);
   config.active_transaction_limit = ms(active_transaction_limit);
   config.idle_transaction_limit = ms(idle_transaction_limit);
   config.repoint = repoint != 0;

@@ -114,6 +114,11 @@ bool is_binlogged_maintenance(std::string_view query) {
          !contains_word(query, "EXPORT");
 }
 
+bool begins_with_commit_or_set(std::string_view query) {
+  query = skip_space_and_comments(query);
+  return take_word(query, "COMMIT") || take_word(query, "SET");
+}
+
 bool passes_a_held_gate(std::string_view query, bool autocommit) {
   query = skip_space_and_comments(query);
   // Every statement comes here; what is frequent is found first.

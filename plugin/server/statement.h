@@ -9,6 +9,8 @@ namespace active_master {
 // Is it CALL active_master.something?
 [[nodiscard]] bool calls_our_procedure(std::string_view query);
 
+[[nodiscard]] bool begins_with_commit_or_set(std::string_view query);
+
 // May a client statement outside of any transaction pass a gate that holds? True for those that
 // can't write and don't begin a transaction, so that people and monitors can still look and act.
 // With autocommit off, reading begins one.

@@ -17,7 +17,8 @@ void Invariants::check_servers() {
   // A server that was never bootstrapped is as its owner left it; nothing routes to it.
   std::optional<uint8_t> accepting;
   for (uint8_t i = 0; i < world_.nodes_.size(); ++i) {
-    if (!world_.nodes_[i].server.accepts() || world_.epoch_of(i) == Epoch{}) continue;
+    if (!world_.nodes_[i].server.accepts(world_.clock_of(i)) || world_.epoch_of(i) == Epoch{})
+      continue;
     if (world_.schedule_.bootstrap && !world_.asked_) continue;
     if (accepting)
       violated("I1/2: " + world_.nodes_[*accepting].name + " and " + world_.nodes_[i].name +
@@ -83,7 +84,7 @@ void Invariants::committed(uint8_t server, Epoch epoch) {
 }
 
 void Invariants::wrote_handover(uint8_t server, Epoch epoch) {
-  if (world_.nodes_[server].server.accepts())
+  if (world_.nodes_[server].server.accepts(world_.clock_of(server)))
     violated("handover: " + world_.nodes_[server].name + " writes it while clients can write");
   handover_ = {server, epoch.value};
 }
@@ -111,6 +112,8 @@ void Invariants::fencing(uint8_t node) {
   for (uint8_t p = 0; p < world_.proxies_.size(); ++p) {
     const auto& proxy = world_.proxies_[p];
     if (!proxy.subscription || proxy.is_orphaned || !proxy.open_at) continue;
+    // Another may have been elected meanwhile.
+    if (world_.schedule_.voters && proxy.open_at != node) continue;
     if (world_.schedule_.faults.empty())  // wherever it is connected
       violated("pause: " + world_.nodes_[node].name + " does not wait for " + proxy.name);
     if (!world_.link_[world_.proxy_party(p)][node]) continue;

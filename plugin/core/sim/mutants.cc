@@ -26,6 +26,7 @@ struct Mutations {
     next.intent.reset();
     n.persist(std::move(next));
   }
+  static void forget_lease(Node& n) { n.has_begun_ = true; }
   static bool offered_to_us(const Node& n) { return n.offered_->candidate == n.self(); }
   static void open_writes(Node& n) { n.run(OpenWritesJob{}); }
   static void report_done(Node& n) { n.finish(Result::kDone, {}); }
@@ -83,6 +84,10 @@ auto action_of(int number) {
 
 }  // namespace
 
+void forget_lease(Node& node) {
+  Mutations::forget_lease(node);
+}
+
 const std::vector<Mutant>& mutants() {
   static const std::vector<Mutant> all = [] {
     std::vector<Mutant> list;
@@ -139,6 +144,9 @@ const std::vector<Mutant>& mutants() {
     add(lying("server_that_starts_open", &Mutant::starts_open));
     add(lying("proxy_that_does_not_hold", &Mutant::proxy_lies));
     add(lying("proxy_that_forgets", &Mutant::proxy_forgets));
+    add(lying("voter_that_forgets_its_lease", &Mutant::forgets_lease));
+    add(lying("gate_that_ignores_the_lease", &Mutant::gate_ignores_lease));
+    add(lying("lease_that_counts_from_its_receipt", &Mutant::lease_from_receipt));
     add(lying("nodes_that_do_not_pass_on_proxies", &Mutant::drops_proxy_news));
     return list;
   }();

@@ -69,6 +69,24 @@ Schedule generate(uint64_t seed) {
   }
   s.star = random.one_in(3);
   s.kills = random.one_in(4);
+  s.voters = random.one_in(4);
+  // The active master is cut off or sleeps, and just then a voter starts anew.
+  if (s.voters && random.one_in(2)) {
+    constexpr std::array kKinds{FaultKind::kCutBothWays, FaultKind::kCutOneWay,
+                                FaultKind::kFreezeNode, FaultKind::kCrashNode};
+    const auto at = static_cast<uint32_t>(random.below(200));
+    for (uint8_t other = 1; other < s.nodes; ++other) {
+      s.faults.push_back(
+          {kKinds[random.below(3)], at, 0, other, Duration{random.between(500'000, 3'000'000)}});
+    }
+    s.faults.push_back(
+        {random.one_in(2) ? FaultKind::kCrashNode : kKinds[random.below(4)],
+         at + static_cast<uint32_t>(random.below(20)), static_cast<uint8_t>(random.below(s.nodes)),
+         static_cast<uint8_t>(random.below(s.nodes)), Duration{random.between(1'000, 100'000)}});
+  }
+  for (auto& fault : s.faults) {
+    if (s.voters && fault.kind == FaultKind::kReconfigure) fault.kind = FaultKind::kFreezeNode;
+  }
   return s;
 }
 
@@ -76,7 +94,7 @@ std::string to_string(const Schedule& s) {
   std::string text = "seed " + std::to_string(s.seed) + ": " + std::to_string(s.nodes) +
                      " nodes, " + std::to_string(s.proxies) + " proxies" +
                      (s.sparse_proxies ? " at one node each" : "") + (s.star ? " in a star" : "") +
-                     (s.kills ? " that kill transactions" : "") +
+                     (s.voters ? " that vote" : "") + (s.kills ? " that kill transactions" : "") +
                      (s.bootstrap ? ", with bootstrap" : "") + ", " + std::to_string(s.asks) +
                      " switchover(s), asked at n" + std::to_string(s.asked_at + 1) + " for n" +
                      std::to_string(s.target + 1) + "\n";

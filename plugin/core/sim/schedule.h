@@ -68,6 +68,7 @@ struct Schedule {
   bool sparse_proxies = false;  // each proxy is connected to one node only
   bool star = false;            // standbys replicate from the active master only; else all from all
   bool kills = false;           // transactions that don't end, instead of giving up
+  bool voters = false;          // every node is one, and fails over by itself
   uint8_t asks = 1;             // switchovers one after the other
   uint8_t asked_at = 0;
   uint8_t target = 1;

@@ -70,11 +70,12 @@ struct Server {
   bool up = false;
   // From FenceJob's or StandDownJob's success until OpenWritesJob no client commits here.
   bool fenced = true;
-  bool gate_open = true;  // while it is not, no transaction begins
-  bool read_only = true;  // what @@read_only says; a person can change it
-  size_t applied = 0;     // how much of the history is here
-  size_t received = 0;    // and in the relay logs, which a restart throws away
-  uint8_t sources = 0;    // servers that it replicates from, as bits
+  Time write_until = kNever;  // by its node's clock, whatever becomes of the plugin
+  bool gate_open = true;      // while it is not, no transaction begins
+  bool read_only = true;      // what @@read_only says; a person can change it
+  size_t applied = 0;         // how much of the history is here
+  size_t received = 0;        // and in the relay logs, which a restart throws away
+  uint8_t sources = 0;        // servers that it replicates from, as bits
   bool replicating = true;
   bool apply_pending = false;
   Time errant_since{};
@@ -84,7 +85,7 @@ struct Server {
   std::array<std::deque<RunningJob>, kLanes> lanes;
 
   // Would a client's COMMIT succeed?
-  [[nodiscard]] bool accepts() const { return up && !fenced; }
+  [[nodiscard]] bool accepts(Time now) const { return up && !fenced && now < write_until; }
 };
 
 }  // namespace active_master::sim

@@ -35,6 +35,13 @@ Config config_of(uint8_t number, const Schedule& schedule) {
   config.heartbeat_interval = Duration{700'000};
   config.peer_timeout = Duration{2'000'000};
   config.proxy_lease = Duration{3'000'000};
+  if (schedule.voters) {
+    for (uint8_t i = 0; i < schedule.nodes; ++i)
+      config.voters.push_back("n" + std::to_string(i + 1));
+    config.lease = Duration{600'000};
+    config.auto_failover = true;
+    config.cooldown = Duration{1'000'000};
+  }
   return config;
 }
 
@@ -69,6 +76,7 @@ void World::build() {
       n.disk.active_node = "n1";
       n.disk.active_address = "n1:3306";
     }
+    if (schedule_.voters) n.drift = static_cast<int>(random_.between(0, 18'000)) - 9'000;
     invariants_.stored(i, n.disk, n.disk);
     const unsigned others = ((1U << count) - 1) & ~(1U << i);
     n.server.sources = static_cast<uint8_t>(schedule_.star ? others & 1U : others);
@@ -254,12 +262,20 @@ std::optional<uint8_t> World::node_number(const NodeName& name) const {
   return std::nullopt;
 }
 
+Time World::when_clock_says(uint8_t node, Time time) const {
+  const int drift = nodes_[node].drift;
+  if (drift == 0 || time == kNever) return time;
+  const Time now = clock_of(node);
+  if (time <= now) return now_;
+  return now_ + Duration{(time - now).count() * 1'000'000 / (1'000'000 + drift) + 2'000};
+}
+
 void World::give(uint8_t number, const Input& input) {
   auto& n = nodes_[number];
   if (!n.node) return;
   const State before = n.node->state();
-  const auto actions = n.node->handle(input, now_, wall());
-  n.wakeup = n.node->next_wakeup();
+  const auto actions = n.node->handle(input, clock_of(number), wall());
+  n.wakeup = when_clock_says(number, n.node->next_wakeup());
   for (const int rule : n.node->fired()) {
     fired_[static_cast<size_t>(rule)] = true;
     if (trace_ && rule != 0)
@@ -293,6 +309,9 @@ void World::carry_out(uint8_t number, std::span<Action> actions) {
       for (uint8_t i = 0; i < nodes_.size(); ++i) {
         if (link_[number][i]) post(number, i, state);
       }
+    } else if (const auto* lease = std::get_if<WriteUntil>(&action)) {
+      if (!mutant_ || !mutant_->gate_ignores_lease)
+        nodes_[number].server.write_until = lease->until;
     } else if (auto* job = std::get_if<RunJob>(&action)) {
       start_job(number, job->id, std::move(job->job));
     } else if (auto* cancel = std::get_if<CancelJob>(&action)) {
@@ -338,7 +357,8 @@ void World::load_plugin(uint8_t number) {
     durable.role = Role::kActive;
   }
   n.node = std::make_unique<Node>(n.config, durable, table_);
-  n.wakeup = n.node->next_wakeup();
+  if (mutant_ && mutant_->forgets_lease) forget_lease(*n.node);
+  n.wakeup = when_clock_says(number, n.node->next_wakeup());
   push(Duration{random_.between(100, 2'000)}, Kind::kServerStarted, number, 0, n.incarnation);
 }
 
@@ -463,6 +483,12 @@ void World::deliver(const Event& event) {
   }
   if (!nodes_[to].node || event.incarnation != nodes_[to].incarnation) return;
   if (trace_) note(nodes_[to].name, " <- ", describe(mail->input));
+  if (mutant_ && mutant_->lease_from_receipt) {
+    if (auto* message = std::get_if<FromNode>(&mail->input)) {
+      if (auto* reply = std::get_if<AskReply>(&message->message); reply && !reply->id)
+        reply->round = static_cast<uint64_t>(clock_of(to).since_start.count());
+    }
+  }
   give(to, mail->input);
 }
 

@@ -46,6 +46,7 @@ struct SimNode {
   uint32_t incarnation = 0;  // what was sent to or started by an earlier one is gone
   Time frozen_until{};
   Time disk_full_until{};
+  int drift = 0;  // of its clock, in parts of a million
   bool stopping = false;
   Duration absence{0};       // of the plugin, once it is stopped
   bool is_held_off = false;  // an operator has switched it off for a forced failover
@@ -233,6 +234,11 @@ class World {
   }
   [[nodiscard]] std::optional<uint8_t> node_number(const NodeName& name) const;
   [[nodiscard]] Duration latency() { return Duration{random_.between(50, 400)}; }
+  // With voters every node has a clock of its own, which goes wrong by less than a hundredth.
+  [[nodiscard]] Time clock_of(uint8_t node) const {
+    return now_ + Duration{now_.since_start.count() / 1'000 * nodes_[node].drift / 1'000};
+  }
+  [[nodiscard]] Time when_clock_says(uint8_t node, Time time) const;
   [[nodiscard]] WallTime wall() const {
     return static_cast<WallTime>(now_.since_start.count() + 1);
   }

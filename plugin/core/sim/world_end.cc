@@ -158,12 +158,13 @@ bool World::find_unconverged(std::string* why) const {
   }
   if (!active) return no("no active node");
   const auto epoch = nodes_[*active].node->durable().epoch;
-  if (!nodes_[*active].server.accepts()) return no(nodes_[*active].name, " takes no writes");
+  if (!nodes_[*active].server.accepts(clock_of(*active)))
+    return no(nodes_[*active].name, " takes no writes");
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
     const auto& n = nodes_[i];
     if (n.node->durable().epoch != epoch) return no(n.name, " does not know the epoch");
     if (i == *active) continue;
-    if (n.server.accepts()) return no(n.name, " takes writes");
+    if (n.server.accepts(clock_of(i))) return no(n.name, " takes writes");
     if (n.node->replication() != Replication::kFollowing || !(n.server.sources >> *active & 1))
       return no(n.name, " does not follow: ", to_string(n.node->replication()));
   }

@@ -18,7 +18,7 @@ bool at_a_step(const Fault& fault) {
 
 std::optional<uint8_t> World::active_server() const {
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
-    if (nodes_[i].server.accepts() && epoch_of(i) > Epoch{}) return i;
+    if (nodes_[i].server.accepts(clock_of(i)) && epoch_of(i) > Epoch{}) return i;
   }
   return std::nullopt;
 }

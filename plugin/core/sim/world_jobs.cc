@@ -208,6 +208,9 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
     if (!mutant_ || !mutant_->fence_lies) server.fenced = server.read_only = true;
     return {};
   }
+  const bool writes =
+      std::holds_alternative<HandoverJob>(job) || std::holds_alternative<RecordActivationJob>(job);
+  if (writes && clock_of(number) >= server.write_until) return "the lease has run out";
   if (const auto* handover = std::get_if<HandoverJob>(&job)) {
     invariants_.wrote_handover(number, handover->epoch);
     append(number, Entry::Kind::kHandover, handover->epoch);
@@ -227,6 +230,9 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
     server.gate_open = true;
     // The plugin may be gone already, its thread is joined.
     const Epoch epoch = n.node ? n.node->durable().epoch : n.disk.epoch;
+    // Superseded while it opened: without a lease nothing is let through until it is fenced again.
+    if (schedule_.voters && n.disk.role != Role::kActive) return {};
+    if (schedule_.voters && n.node && n.node->durable().role != Role::kActive) return {};
     if (is_failover(highest_opened_, epoch)) lose_what_is_missing(number, epoch);
     highest_opened_ = std::max(highest_opened_, epoch);
     invariants_.opened_writes(number, epoch);
@@ -295,7 +301,8 @@ void World::note_failover(uint8_t number, Epoch epoch) {
 // A failover: what only others have is no longer of the history. They have diverged.
 void World::lose_what_is_missing(uint8_t number, Epoch epoch) {
   const auto& candidate = nodes_[number];
-  invariants_.failed_over(number, epoch, forced_epochs_.contains(epoch));
+  // By a majority of voters what only the old active master has is given up.
+  invariants_.failed_over(number, epoch, schedule_.voters || forced_epochs_.contains(epoch));
   const size_t kept = candidate.server.applied;
   for (auto& n : nodes_) {
     if (n.server.applied <= kept) continue;
@@ -377,8 +384,9 @@ void World::commit(uint8_t number, uint64_t transaction) {
   for (auto& proxy : proxies_) std::erase(proxy.transactions, transaction);
   const auto ended =
       std::erase_if(server.transactions, [&](const auto& t) { return t.id == transaction; });
-  if (ended == 0) return;         // lost in a crash, or killed
-  if (!server.accepts()) return;  // an error for the client
+  if (ended == 0) return;                         // lost in a crash, or killed
+  if (!server.accepts(clock_of(number))) return;  // an error for the client
+  invariants_.check_servers();
   invariants_.committed(number, epoch_of(number));
   append(number, Entry::Kind::kClient, epoch_of(number));
 }

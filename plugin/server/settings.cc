@@ -199,6 +199,13 @@ std::string check_voters(std::string_view value) {
   for (const auto& name : names) {
     if (!is_valid_name(name)) return "must be names of nodes, separated by commas";
   }
+  if (current_daemon) {
+    const auto view = current_daemon->view();
+    for (const auto& name : names) {
+      if (std::ranges::find(view->nodes, name, &NodeView::name) == view->nodes.end())
+        return "names '" + name + "', which is not in active_master_peers";
+    }
+  }
   std::ranges::sort(names);
   return std::ranges::adjacent_find(names) == names.end() ? "" : "must name each voter once";
 }
@@ -334,6 +341,17 @@ void update_flag(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noexc
   } catch (const std::exception& e) {
     my_printf_error(ER_UNKNOWN_ERROR, "active_master: %s", MYF(0), e.what());
   }
+}
+
+int check_auto_failover(MYSQL_THD, st_mysql_sys_var*, void* save, st_mysql_value* value) noexcept {
+  long long flag = 0;
+  if (value->value_type(value) != MYSQL_VALUE_TYPE_INT || value->val_int(value, &flag) != 0)
+    return refuse("active_master_auto_failover", "must be 1 or 0");
+  const std::lock_guard lock(values_mutex);
+  if (flag != 0 && text(voters).empty())
+    return refuse("active_master_auto_failover", "needs active_master_voters");
+  *static_cast<my_bool*>(save) = static_cast<my_bool>(flag != 0);
+  return 0;
 }
 
 int check_reload(MYSQL_THD, st_mysql_sys_var*, void* save, st_mysql_value* value) noexcept {
@@ -487,8 +505,8 @@ MYSQL_SYSVAR_UINT(lease, lease, kNumber,
                   check_number, update_number, 3000, 200, 60000, 0);
 MYSQL_SYSVAR_BOOL(auto_failover, auto_failover, PLUGIN_VAR_OPCMDARG,
                   "ON: with voters, this node takes the role by itself when the active master's "
-                  "lease has run out and a majority promises it.",
-                  nullptr, update_flag, 0);
+                  "lease has run out and a majority promises it. 1 or 0.",
+                  check_auto_failover, update_flag, 0);
 MYSQL_SYSVAR_UINT(priority, priority, kNumber,
                   "Of several nodes with active_master_auto_failover the one with the highest "
                   "stands first; 0: never.",
@@ -819,16 +837,8 @@ Settings read_settings() {
   config.peer_timeout = ms(peer_timeout);
   config.proxy_lease = ms(proxy_lease);
   config.voters = names_of(text(voters));
-  for (const auto& voter : config.voters) {
-    const bool is_known =
-        voter == config.identity.node ||
-        std::ranges::any_of(config.peers, [&](const auto& peer) { return peer.name == voter; });
-    if (!is_known) complain("voters", "names '" + voter + "', which is not in active_master_peers");
-  }
   config.lease = ms(lease);
   config.auto_failover = auto_failover != 0;
-  if (config.auto_failover && config.voters.empty())
-    complain("auto_failover", "needs active_master_voters");
   config.priority = priority;
   config.cooldown = ms(failover_cooldown);
   config.active_transaction_limit = ms(active_transaction_limit);

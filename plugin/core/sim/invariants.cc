@@ -68,7 +68,9 @@ void Invariants::failed_over(uint8_t number, Epoch epoch, bool is_forced) {
   const auto& n = world_.nodes_[number];
   const auto& server = n.server;
   const auto what = n.name + " opens in epoch " + std::to_string(epoch.value);
-  if (server.applied < server.received)
+  // With voters the old active master may be heard again after that, until replication is stopped
+  // (seed 1000310): what comes then is given up, as if it had stayed away.
+  if (!world_.schedule_.voters && server.applied < server.received)
     violated("failover: " + what + " before it has applied all");
   if (!is_forced && server.applied < world_.history_.size())
     violated("failover: " + what + " without what others have, though not forced");

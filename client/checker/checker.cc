@@ -338,12 +338,12 @@ void measure_gaps(const History& history, Report& report) {
 
 }  // namespace
 
-Report check(const Recording& recording, const Rules& rules) {
+Report check(const Recording& recording) {
   Report report;
   const FoundRows found = index(recording.nodes);
   check_nodes(recording, found, report);
   check_same_everywhere(found, report);
-  check_answers(recording.history, found, rules, report);
+  check_answers(recording.history, found, recording.rules, report);
   check_one_master(recording, found, report);
   check_epochs(recording, report);
   check_outcomes(recording.history, report);

@@ -62,10 +62,6 @@ struct Report {
   [[nodiscard]] bool ok() const { return violations.empty(); }
 };
 
-struct Rules {
-  bool errors_inside_allowed = false;  // and those of strict clients: a server dies under them
-};
-
-[[nodiscard]] Report check(const Recording& recording, const Rules& rules);
+[[nodiscard]] Report check(const Recording& recording);
 
 }  // namespace active_master::lab

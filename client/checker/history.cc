@@ -11,7 +11,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::string_view kFormat = "active-master-lab recording 2";
+constexpr std::string_view kFormat = "active-master-lab recording 3";
 constexpr std::array<std::string_view, 3> kAnswers = {"ok", "error", "unknown"};
 constexpr std::array<std::string_view, 5> kStages = {"connect", "begin", "autocommit", "inside",
                                                      "gate"};
@@ -112,6 +112,8 @@ void read_line(const Json& json, Recording& recording) {
     history.switchovers.push_back(switchover_from(json));
   } else if (json.contains("node")) {
     recording.nodes.push_back({json.at("node"), json.at("server_id"), {}});
+  } else if (json.contains("rules")) {
+    recording.rules.errors_inside_allowed = json.at("rules").at("errors_inside_allowed");
   } else if (json.contains("first")) {
     history.first_active = json.at("first");
   } else if (json.contains("strict")) {
@@ -136,6 +138,7 @@ void write_recording(const Recording& recording, std::ostream& out) {
     out << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
   };
   line({{"format", kFormat}});
+  line({{"rules", {{"errors_inside_allowed", recording.rules.errors_inside_allowed}}}});
   line({{"first", history.first_active}});
   line({{"strict", history.strict_clients}});
   for (const auto& write : history.writes) line(to_json(write));

@@ -137,8 +137,17 @@ struct Footprint {
   bool operator==(const Footprint&) const = default;
 };
 
+// What the run may do that is wrong elsewhere. They belong to it: whoever checks it again need not
+// know.
+struct Rules {
+  bool errors_inside_allowed = false;  // and those of strict clients: a server dies under them
+
+  bool operator==(const Rules&) const = default;
+};
+
 // All that the checker needs.
 struct Recording {
+  Rules rules;
   History history;
   std::vector<NodeRows> nodes;
   std::vector<Observation> observations;  // of each one in the order of time

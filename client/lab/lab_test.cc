@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "client/lab/binlog.h"
+#include "client/lab/faults.h"
 #include "client/lab/process.h"
 #include "client/lab/read_only_watch.h"
 #include "client/lab/wait.h"
@@ -41,6 +42,26 @@ TEST(MissedHandovers, AreSeenWhereAnotherServerGoesOn) {
   EXPECT_THAT(missed_handovers(bad), ElementsAre(HasSubstr("has 0-2-3 after 0-1-2")));
   std::istringstream empty("");
   EXPECT_THAT(missed_handovers(empty), SizeIs(1));
+}
+
+// Nothing is started for them, and the run has not failed.
+TEST(Faults, WithoutFaultPointsTheirScenariosAreSkippedInSoManyWords) {
+  FaultOptions options;
+  options.only = {"at_director_fence_crash"};
+  options.lab.installation.agent = "/nonexistent/agent";
+  testing::internal::CaptureStdout();
+  EXPECT_TRUE(run_faults(options));
+  EXPECT_EQ(testing::internal::GetCapturedStdout(),
+            "SKIPPED  1 scenarios: this build has no fault points (ACTIVE_MASTER_FAULTS)\n"
+            "0 passed, 0 failed\n");
+}
+
+TEST(Faults, WhatDoesNotExistIsNoSuccess) {
+  FaultOptions options;
+  options.only = {"no_such_scenario"};
+  testing::internal::CaptureStdout();
+  EXPECT_FALSE(run_faults(options));
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "0 passed, 0 failed\n");
 }
 
 class ProcessTest : public testing::Test {

@@ -43,7 +43,6 @@ struct CommandLine {
   Statements statements = Statements::kPlain;
   bool no_agents = false;
   std::string recording;
-  Rules rules;
 };
 
 void add_lab_options(CLI::App& app, LabOptions& lab) {
@@ -179,9 +178,6 @@ int run(int argc, char** argv) {
   auto* check = app.add_subcommand("check", "Check a saved recording again");
   check->add_option("FILE", line.recording, "What `run --save` or `faults --save` wrote")
       ->required();
-  check->add_flag(
-      "--clients-may-see-it", line.rules.errors_inside_allowed,
-      "A server died under the clients: errors inside of transactions are no violation");
 
   try {
     app.parse(argc, argv);
@@ -191,7 +187,7 @@ int run(int argc, char** argv) {
 
   watch_for_interrupts();
   ::signal(SIGPIPE, SIG_IGN);
-  if (check->parsed()) return result(check_recording(line.recording, line.rules));
+  if (check->parsed()) return result(check_recording(line.recording));
   if (up->parsed()) {
     keep_up(line.lab);
     return 0;

@@ -175,7 +175,7 @@ class Mixed {
     cluster_.wait_until_in_sync();
     recording_.nodes = cluster_.read_rows();
     std::cout << "read_only was looked at " << watch.samples() << " times" << std::endl;
-    Report report = check(recording_, {});
+    Report report = check(recording_);
     report.violations.insert(report.violations.end(), violations_.begin(), violations_.end());
     return report;
   }

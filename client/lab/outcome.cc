@@ -279,7 +279,8 @@ Outcome play(const RunOptions& options, std::ostream& out, const Visit& before,
   const bool is_cut = std::ranges::any_of(options.workloads, [](const WorkloadOptions& workload) {
     return workload.foreign && !workload.agent;
   });
-  outcome.report = check(outcome.recording, {.errors_inside_allowed = is_cut});
+  outcome.recording.rules.errors_inside_allowed = is_cut;
+  outcome.report = check(outcome.recording);
   outcome.report.violations.insert(outcome.report.violations.end(), seen.begin(), seen.end());
   if (outcome.failed > 0) {
     outcome.report.violations.push_back(std::to_string(outcome.failed) + " switchovers failed");

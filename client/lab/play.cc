@@ -29,7 +29,7 @@ void must(bool holds, const std::string& what) {
   if (!holds) throw LabError(what);
 }
 
-Play::Play(Cluster& cluster)
+Play::Play(Cluster& cluster, const Rules& rules)
     : cluster_(cluster),
       active_(Cluster::active_node(*cluster.nodes().front())),
       master(cluster.node(active_)),
@@ -39,6 +39,7 @@ Play::Play(Cluster& cluster)
   master.connect().execute("TRUNCATE TABLE lab.writes");
   master.connect().execute("CREATE TABLE IF NOT EXISTS lab.other (a INT) ENGINE = InnoDB");
   cluster_.wait_until_in_sync();
+  recording_.rules = rules;
   recording_.history.first_active = active_;
   recording_.before = footprints(cluster_);
   observer_.emplace(cluster_);
@@ -159,7 +160,7 @@ void Play::stop_load() {
   observer_.reset();
 }
 
-void Play::finish(const std::string& after, const Rules& rules) {
+void Play::finish(const std::string& after) {
   Recovery& recovery = recording_.recoveries.emplace_back();
   recovery.after = after;
   recovery.limit_us = std::chrono::microseconds(kRecoveryLimit).count();
@@ -192,7 +193,7 @@ void Play::finish(const std::string& after, const Rules& rules) {
         return holds_no_more(recording_.before, recording_.after);
       },
       50ms);
-  const Report report = check(recording_, rules);
+  const Report report = check(recording_);
   must(report.ok(), report.ok() ? "" : report.violations.front());
 }
 
@@ -200,7 +201,7 @@ Report Play::report_of_what_is_wrong() {
   stop_load();
   (void)wait_until(2s, [] { return false; });  // replication that still runs comes to its end
   recording_.nodes = cluster_.read_rows();
-  return check(recording_, {});
+  return check(recording_);
 }
 
 Node& Play::third() {

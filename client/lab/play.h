@@ -44,7 +44,8 @@ void must(bool holds, const std::string& what);
 // master at the beginning, `candidate` the standby that replicates from it.
 class Play {
  public:
-  explicit Play(Cluster& cluster);
+  // A scenario in which the active master dies has rules that let its clients see it.
+  Play(Cluster& cluster, const Rules& rules);
 
   // --- what is done ---
 
@@ -76,8 +77,8 @@ class Play {
   // --- the end ---
 
   // All is well again by itself, traffic runs, the history agrees with the tables, nothing is
-  // leaked. A scenario in which the active master dies allows that its clients see it.
-  void finish(const std::string& after, const Rules& rules);
+  // leaked.
+  void finish(const std::string& after);
   // Nothing of this is expected: the checker is to find what is wrong.
   [[nodiscard]] Report report_of_what_is_wrong();
   [[nodiscard]] const Recording& recording() const { return recording_; }

@@ -121,8 +121,8 @@ bool run_switchovers(const RunOptions& options) {
   return outcome.report.ok();
 }
 
-bool check_recording(const std::filesystem::path& file, const Rules& rules) {
-  const Report report = check(load(file), rules);
+bool check_recording(const std::filesystem::path& file) {
+  const Report report = check(load(file));
   std::cout << to_text(report);
   return report.ok();
 }

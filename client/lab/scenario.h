@@ -39,8 +39,8 @@ struct RunOptions {
 // A cluster for people to play with, until Ctrl-C.
 void keep_up(const LabOptions& options);
 
-// Reads a recording and checks it again.
-[[nodiscard]] bool check_recording(const std::filesystem::path& file, const Rules& rules);
+// Reads a recording and checks it again, by the rules that are in it.
+[[nodiscard]] bool check_recording(const std::filesystem::path& file);
 
 // What the report says, for people.
 [[nodiscard]] std::string to_text(const Report& report);

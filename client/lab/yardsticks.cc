@@ -123,7 +123,7 @@ ClassicSwitchovers classic_switchovers(Cluster& cluster, WorkloadOptions load, i
   }
   workload.stop(recording.history);
   // Only to find the gaps: nobody promised this to lose nothing.
-  const Report report = check(recording, {});
+  const Report report = check(recording);
   ClassicSwitchovers result;
   result.errors = report.errors_between + report.errors_inside;
   for (const auto& gap : report.switchover_gaps) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <regex>
 #include <set>
 #include <sstream>
 
@@ -62,6 +63,27 @@ TEST(Faults, WhatDoesNotExistIsNoSuccess) {
   testing::internal::CaptureStdout();
   EXPECT_FALSE(run_faults(options));
   EXPECT_EQ(testing::internal::GetCapturedStdout(), "0 passed, 0 failed\n");
+}
+
+// The table in docs/testing.md: each row of the scenarios once, with what tests it or why nothing
+// does.
+TEST(Coverage, EveryRowHasATestOrAReason) {
+  std::ifstream table(ACTIVE_MASTER_SOURCE_DIR "/docs/testing.md");
+  ASSERT_TRUE(table);
+  const std::regex row(R"(S(0[1-9]|[1-5][0-9]|60)\b)");
+  const std::regex line_of_table(R"(\| (S[0-9]{2}\b[^|]*) \| (\S[^|]*) \|)");
+  std::multiset<std::string> covered;
+  std::smatch cells;
+  for (std::string line; std::getline(table, line);) {
+    if (!std::regex_match(line, cells, line_of_table)) continue;
+    const std::string first = cells[1];
+    for (std::sregex_iterator it(first.begin(), first.end(), row), end; it != end; ++it)
+      covered.insert(it->str());
+  }
+  for (int number = 1; number <= 60; ++number) {
+    const std::string name = (number < 10 ? "S0" : "S") + std::to_string(number);
+    EXPECT_EQ(covered.count(name), 1U) << name;
+  }
 }
 
 class ProcessTest : public testing::Test {

@@ -38,6 +38,13 @@ std::unique_ptr<Cluster> make_cluster(const LabOptions& lab, Setting setting) {
   // A machine that is busy, and probes that are late, shall not look like a candidate that lags.
   limit("active_master_approach_max_lag", 1000ms);
   options.settings.emplace_back("plugin_load_add=metadata_lock_info");
+  if (setting == Setting::kSemiSync) {
+    for (const char* line :
+         {"rpl_semi_sync_master_enabled=ON", "rpl_semi_sync_slave_enabled=ON",
+          "rpl_semi_sync_master_wait_point=AFTER_SYNC", "rpl_semi_sync_master_wait_no_slave=OFF",
+          "rpl_semi_sync_master_timeout=60000"})
+      options.settings.emplace_back(line);
+  }
   auto made =
       std::make_unique<Cluster>(installation_for(lab, setting), options,
                                 [](const std::string& text) { std::cout << text << std::endl; });
@@ -160,7 +167,7 @@ const std::vector<Scenario>& scenarios() {
   static const std::vector<Scenario> all = [] {
     std::vector<Scenario> every;
     for (const auto& theme : {refusals(), process_faults(), strangers_at_the_door(), following(),
-                              at_fault_points(), planted_faults()})
+                              failovers(), at_fault_points(), planted_faults()})
       every.insert(every.end(), theme.begin(), theme.end());
     std::stable_sort(every.begin(), every.end(),
                      [](const Scenario& a, const Scenario& b) { return a.setting < b.setting; });

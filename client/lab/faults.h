@@ -13,8 +13,9 @@ class Play;
 
 // The cluster that a scenario is played in; those of the same kind share one.
 enum class Setting {
-  kPair,  // two nodes in a ring
-  kStar,  // three nodes, whose standbys replicate from the active master only
+  kPair,      // two nodes in a ring
+  kStar,      // three nodes, whose standbys replicate from the active master only
+  kSemiSync,  // the pair, of which the active master waits for the standby
   // The same with the plugin and the agent that have fault points.
   kPoints,
   kPointsStar,
@@ -35,6 +36,7 @@ struct Scenario {
 [[nodiscard]] std::vector<Scenario> process_faults();
 [[nodiscard]] std::vector<Scenario> strangers_at_the_door();
 [[nodiscard]] std::vector<Scenario> following();
+[[nodiscard]] std::vector<Scenario> failovers();
 [[nodiscard]] std::vector<Scenario> at_fault_points();
 [[nodiscard]] std::vector<Scenario> planted_faults();
 

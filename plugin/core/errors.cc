@@ -76,6 +76,8 @@ const std::vector<ErrorEntry>& error_catalogue() {
        "choose that node, or give them up with active_master.force_failover(node)"},
       {ErrorCode::kNoPromise, "a node does not let the candidate have the role",
        "see the text, and try again"},
+      {ErrorCode::kVetoed, "the operator's program (active_master_hook) refused a failover",
+       "see what it wrote, in the text and in the server's error log"},
   };
   return catalogue;
 }

@@ -44,6 +44,7 @@ enum class ErrorCode : uint32_t {
   kNotFenced = 33351,
   kOthersAhead = 33352,
   kNoPromise = 33353,
+  kVetoed = 33354,
 };
 
 inline constexpr const char* kSqlState = "AM000";

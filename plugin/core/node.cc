@@ -47,6 +47,7 @@ Node::Node(Config config, const Durable& durable, std::span<const Rule> table)
   }
   for (const auto& peer : config_.peers) peers_[peer.name].state.node = peer.name;
   actions_.reserve(16);
+  was_fenced_ = fenced();
   find_rules_here();
 }
 
@@ -74,6 +75,8 @@ std::span<Action> Node::handle(const Input& input, Time now, WallTime wall) {
     dirty_ = true;
   }
   if (!proxy_news_.empty()) send_proxy_news();
+  if (fenced() != std::exchange(was_fenced_, fenced()))
+    tell_operator(fenced() ? Hook::kFenceClosed : Hook::kFenceOpened);
   if (dirty_) {
     tell_all();
     dirty_ = false;
@@ -317,6 +320,7 @@ Event Node::receive(const NodeName& from, const NodeState& message) {
   state.node = from;
   // Whoever hears only this node learns through it that the active master is there.
   dirty_ |= is_confirmed() != was_confirmed;
+  note_claim(peers_[from]);
   if (state_ == State::kRecover) recall(from);  // its answers get here now
   hear_pause(message);
   // An epoch that is just being made durable counts: what lies below it was heard too late.
@@ -633,6 +637,7 @@ void Node::finish(Result result, Error error) {
   report.result = result;
   report.error_number = static_cast<uint32_t>(error.code);
   report.error = error ? error.text : operation_->exceptions;
+  tell_outcome(report);
   const std::shared_ptr<const SwitchoverReport> finished = operation_->report;
   operation_.reset();
   phase_deadline_ = kNever;

@@ -53,6 +53,8 @@ struct Config {
   // in the drain.
   Duration active_transaction_limit{10'000'000};
   Duration idle_transaction_limit{1'000'000};
+  std::string hook = {};  // path of the operator's program; empty: none
+  Duration hook_timeout{10'000'000};
   bool repoint = true;             // a standby may change what its server replicates from
   bool kill_transactions = false;  // at the limit, instead of giving the switchover up
 
@@ -177,10 +179,38 @@ struct ApplyJob {
   Duration patience{0};           // until what is missing has come
 };
 
+// What the operator's program is told of.
+enum class Hook {
+  kSwitchoverStart,
+  kSwitchoverDone,
+  kSwitchoverAborted,
+  kFailover,  // just before activation: it fails if the program does
+  kFailoverDone,
+  kFailoverAborted,
+  kConflict,
+  kDiverged,
+  kFenceClosed,
+  kFenceOpened,
+};
+const char* to_string(Hook hook);
+
+// Run the operator's program, and wait until it has ended.
+struct HookJob {
+  std::string program;
+  Duration timeout{0};
+  Hook hook = Hook::kSwitchoverStart;
+  Identity identity;  // of this node
+  Epoch epoch;
+  SwitchoverId id;  // 0: none
+  NodeName from;
+  NodeName to;
+  std::string text;
+};
+
 using Job = std::variant<PersistJob, CheckLocalJob, CheckCandidateJob, AwaitTransactionsJob,
                          ReadPositionJob, WaitForPositionJob, DrainJob, FenceJob, HandoverJob,
                          CatchUpJob, OpenWritesJob, StandDownJob, RecordActivationJob, ReadGtidsJob,
-                         CompareGtidsJob, FollowJob, LeaveJob, ApplyJob>;
+                         CompareGtidsJob, FollowJob, LeaveJob, ApplyJob, HookJob>;
 
 // --- Inputs
 // -----------------------------------------------------------------------------------------
@@ -412,6 +442,7 @@ class Node {
     WallTime heard_wall = 0;
     NodeState state;
     std::string error;
+    int claims = 0;  // in a row, to be active where it can't be
   };
 
   struct Proxy {
@@ -570,6 +601,10 @@ class Node {
     actions_.push_back(SendToNode{to, std::move(message)});
   }
   void log(LogLine::Level level, std::string text);
+  [[nodiscard]] HookJob hook_job(Hook hook, std::string text) const;
+  void tell_operator(Hook hook, std::string text = {});  // if there is a program for it
+  void tell_outcome(const SwitchoverReport& report);
+  void note_claim(Peer& peer);
 
   [[nodiscard]] bool linked(const NodeName& node) const;
   [[nodiscard]] bool knows(const NodeName& node) const;
@@ -670,6 +705,7 @@ class Node {
   ServerStatus server_;
   bool was_standby_ = false;  // when server_ was read
   bool stopping_ = false;
+  bool was_fenced_ = false;  // as the operator's program was told
 
   uint64_t last_job_ = 0;
   std::optional<JobId> awaited_;

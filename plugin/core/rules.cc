@@ -320,6 +320,7 @@ struct Rules {
   static bool proxies_lost(const Node& n) { return !lost_proxies(n).empty(); }
   static void begin_approach(Node& n) {
     note_checks(n);
+    n.tell_operator(Hook::kSwitchoverStart);
     const auto& config = n.config_;
     const auto limit = std::max(config.active_transaction_limit, config.idle_transaction_limit);
     n.phase_deadline_ = n.now_ + limit + kJobMargin;
@@ -583,6 +584,7 @@ struct Rules {
     n.following_.due = kNever;
     if (n.config_.repoint) n.run_aside(LeaveJob{n.following_.address, n.member_server_ids()});
     n.log(LogLine::Level::kError, "diverged error=\"" + error.text + "\"");
+    n.tell_operator(Hook::kDiverged, error.text);
     n.answer_rejoin(error);
     n.dirty_ = true;
   }

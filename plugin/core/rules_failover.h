@@ -61,7 +61,7 @@ struct FailoverRules {
   static bool has_lease(const Node& n) { return n.has_lease(); }
   static bool lease_has_come(const Node& n) {
     return n.has_voters() && n.has_lease() && !n.awaited_ && !Rules::has_failed(n) &&
-           std::holds_alternative<LeaveJob>(*n.awaited_job_);
+           !compared(n) && !operator_is_next(n);
   }
   static bool stands(const Node& n) { return n.now_ >= n.stands_at_; }
   // This node's own vote counts while no lease that it gave lasts.
@@ -245,7 +245,10 @@ struct FailoverRules {
     n.operation_->failure = objection(n);
     n.dirty_ = true;
   }
-  static void fail_job(Node& n) { Rules::fail(n, ErrorCode::kStepFailed, n.job_->error); }
+  static void fail_job(Node& n) {
+    const bool is_veto = std::holds_alternative<HookJob>(*n.awaited_job_);
+    Rules::fail(n, is_veto ? ErrorCode::kVetoed : ErrorCode::kStepFailed, n.job_->error);
+  }
   static void fail_timeout(Node& n) {
     Rules::fail(n, ErrorCode::kTimeout, std::string("in state ") + to_string(n.state_));
   }
@@ -326,6 +329,10 @@ struct FailoverRules {
     n.following_.status = Replication::kNone;
     n.run(LeaveJob{n.durable_.active_address, n.member_server_ids()});
   }
+  static bool operator_is_next(const Node& n) {
+    return !n.config_.hook.empty() && !std::holds_alternative<HookJob>(*n.awaited_job_);
+  }
+  static void ask_the_operator(Node& n) { n.run(n.hook_job(Hook::kFailover, "")); }
   static void persist_activation(Node& n) { Rules::persist_active(n, n.operation_->report->epoch); }
   static void give_up(Node& n) {
     n.cancel_job();
@@ -401,13 +408,15 @@ const Rule kFailoverRules[] = {
   "note the cause", FailoverRules::fail_others_ahead, State::kStandby, true, "another node has what this one lacks"},
 {821, States(State::kApply), Event::kJobDone, "compared", FailoverRules::compared,
   "stop replicating", FailoverRules::stop_replicating, State::kApply, true, "everything that reached this node is applied"},
-{822, States(State::kApply), Event::kJobDone, "with voters: they have given the lease", FailoverRules::has_lease,
+{822, States(State::kApply), Event::kJobDone, "there is a program of the operator, and it was not run", FailoverRules::operator_is_next,
+  "run it", FailoverRules::ask_the_operator, State::kApply, true, "the operator's program may make sure that the old master is off, or refuse"},
+{823, States(State::kApply), Event::kJobDone, "with voters: they have given the lease", FailoverRules::has_lease,
   "persist: active", FailoverRules::persist_activation, State::kActivatePersist, false, "what an old master still has can't come in unnoticed"},
-{823, States(State::kStandby), Event::kOffer, "to this node, below what it has promised", FailoverRules::below_promise,
+{824, States(State::kStandby), Event::kOffer, "to this node, below what it has promised", FailoverRules::below_promise,
   "decline", FailoverRules::decline, State::kStandby, true, "this node promised not to follow so low an epoch: the director must choose a higher one"},
-{824, kMayStand, Event::kAlways, "its time to stand has come", FailoverRules::stands,
+{825, kMayStand, Event::kAlways, "its time to stand has come", FailoverRules::stands,
   "ask every peer", FailoverRules::stand, State::kAsk, false, "the lease of the active master has run out and it is not heard: this node stands by itself"},
-{825, States(State::kApply), Event::kAlways, "nothing replicates any more, and the lease has come", FailoverRules::lease_has_come,
+{826, States(State::kApply), Event::kAlways, "nothing is left to do, and the lease has come", FailoverRules::lease_has_come,
   "persist: active", FailoverRules::persist_activation, State::kActivatePersist, false, "no majority has promised a higher epoch meanwhile"},
 
 // --- the active master that restarts: it is fenced until it knows that nobody is active above it ---

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "client/protocol/fault.h"
+#include "client/protocol/program.h"
 #include "plugin/server/checks.h"
 #include "plugin/server/events.h"
 #include "plugin/server/fence_audit.h"
@@ -274,6 +275,27 @@ void perform(Context& context, const LeaveJob& job, JobDone&) {
   leave(*context.session, job);
 }
 
+// What it writes goes to the log.
+void perform(Context& context, const HookJob& job, JobDone&) {
+  const std::string event = to_string(job.hook);
+  const auto end = active_master::run(
+      {.path = job.program,
+       .arguments = {event},
+       .environment = {"ACTIVE_MASTER_EVENT=" + event,
+                       "ACTIVE_MASTER_CLUSTER=" + job.identity.cluster,
+                       "ACTIVE_MASTER_NODE=" + job.identity.node,
+                       "ACTIVE_MASTER_EPOCH=" + std::to_string(job.epoch.value),
+                       "ACTIVE_MASTER_SWITCHOVER_ID=" + std::to_string(job.id.value),
+                       "ACTIVE_MASTER_FROM=" + job.from, "ACTIVE_MASTER_TO=" + job.to,
+                       "ACTIVE_MASTER_TEXT=" + job.text},
+       .input = "",
+       .timeout = std::chrono::duration_cast<std::chrono::milliseconds>(job.timeout)},
+      [&] { return context.cancelled.load(); });
+  if (!end.output.empty())
+    log_line({LogLine::Level::kNote, "hook=" + event + " output=\"" + cut(end.output) + "\""});
+  if (!end.error.empty()) throw std::runtime_error(job.program + " " + event + ": " + end.error);
+}
+
 }  // namespace
 
 // One thread and one queue.
@@ -343,6 +365,7 @@ enum LaneNumber : size_t {
   kProbeLane,
   kQueryLane,
   kFollowLane,
+  kHookLane,
   kLaneCount
 };
 
@@ -360,6 +383,9 @@ LaneNumber lane_number(const Job& job) {
   if (std::holds_alternative<CatchUpJob>(job) || std::holds_alternative<ApplyJob>(job))
     return kCatchUpLane;
   if (std::holds_alternative<WaitForPositionJob>(job)) return kProbeLane;
+  // What a failover waits for does not wait for what it only tells of.
+  if (const auto* hook = std::get_if<HookJob>(&job))
+    return hook->hook == Hook::kFailover ? kCatchUpLane : kHookLane;
   // STOP SLAVE waits for what the applier is doing, and nothing else shall wait for that.
   if (std::holds_alternative<FollowJob>(job) || std::holds_alternative<LeaveJob>(job))
     return kFollowLane;
@@ -399,7 +425,8 @@ LaneNumber lane_number(const Job& job) {
                                      "compare_gtids",
                                      "follow",
                                      "leave",
-                                     "apply"};
+                                     "apply",
+                                     "hook"};
   static_assert(std::size(kPoints) == std::variant_size_v<Job>);
   return kPoints[job.index()];
 }

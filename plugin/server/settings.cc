@@ -35,6 +35,7 @@ my_bool repoint;
 #ifdef ACTIVE_MASTER_FAULTS
 char* fault_points;
 #endif
+char* hook;
 char* secret_file;
 char* tls_ca;
 char* tls_cert;
@@ -49,6 +50,7 @@ unsigned int approach_max_pace;
 unsigned int pause_timeout;
 unsigned int catch_up_timeout;
 unsigned int resume_timeout;
+unsigned int hook_timeout;
 unsigned int heartbeat_interval;
 unsigned int peer_timeout;
 unsigned int proxy_lease;
@@ -152,6 +154,10 @@ std::string check_secret_file(std::string_view value) {
   auto files = credential_files();
   files.secret = value;
   return check_credentials(files, text(listen_address));
+}
+
+std::string check_hook(std::string_view value) {
+  return value.empty() || value.front() == '/' ? "" : "must be an absolute path";
 }
 
 std::string check_replication_user(std::string_view value) {
@@ -456,6 +462,16 @@ MYSQL_SYSVAR_STR(
     "host:port of this server's SQL port, as proxies shall route to it. Empty: 127.0.0.1 and the "
     "server's port.",
     (check_string<check_sql_address, check_links_may_change>), update_string, "");
+// Whoever may SET GLOBAL shall not choose what the server's user runs.
+MYSQL_SYSVAR_STR(
+    hook, hook, kText | PLUGIN_VAR_READONLY,
+    "Path of a program that is run at each turn of a switchover or failover; a failover "
+    "fails if it does. Only in an option file.",
+    nullptr, nullptr, "");
+MYSQL_SYSVAR_UINT(hook_timeout, hook_timeout, kNumber,
+                  "How long the program of active_master_hook may run, in milliseconds; then it is "
+                  "killed.",
+                  check_number, update_number, 10000, 10, 600000, 0);
 MYSQL_SYSVAR_UINT(switchover_timeout, switchover_timeout, kNumber,
                   "A switchover must be decided within this time, in milliseconds.", check_number,
                   update_number, 30000, 100, 600000, 0);
@@ -770,6 +786,8 @@ st_mysql_sys_var* system_variables[] = {VARIABLE(node_name),
                                         VARIABLE(replication_user),
                                         VARIABLE(replication_password_file),
                                         VARIABLE(repoint),
+                                        VARIABLE(hook),
+                                        VARIABLE(hook_timeout),
                                         VARIABLE(secret_file),
                                         VARIABLE(tls_ca),
                                         VARIABLE(tls_cert),
@@ -813,6 +831,7 @@ Settings read_settings() {
   complain("peers", check_peers(text(peers)));
   complain("voters", check_voters(text(voters)));
   complain("sql_address", check_sql_address(text(sql_address)));
+  complain("hook", check_hook(text(hook)));
 
   auto& config = settings.config;
   std::string ignored;
@@ -844,6 +863,8 @@ Settings read_settings() {
   config.active_transaction_limit = ms(active_transaction_limit);
   config.idle_transaction_limit = ms(idle_transaction_limit);
   config.repoint = repoint != 0;
+  config.hook = text(hook);
+  config.hook_timeout = ms(hook_timeout);
   set_replication_account(text(replication_user), text(replication_password_file));
   config.kill_transactions = drain_policy == kDrainKill;
 

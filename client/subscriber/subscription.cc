@@ -84,7 +84,8 @@ bool Subscription::heard(const protocol::NodeState& state, Clock::time_point now
   if (state.has_activation()) {
     learn({activation.epoch(), activation.node(), *address}, about_itself);
   }
-  if (state.has_pause() && (!pause_ || state.pause().epoch() > pause_->epoch)) {
+  if (state.has_pause() && (!is_paused() || state.pause().epoch() > pause_->epoch)) {
+    pause_after_ = state.has_activation() ? activation.epoch() : highest_ ? highest_->epoch : 0;
     pause_ = Hold{state.pause().switchover_id(), state.pause().epoch(),
                   now + std::chrono::milliseconds(state.pause().remaining_ms())};
   }
@@ -145,7 +146,8 @@ void Subscription::learn(const Route& activation, bool from_itself) {
 // -----------------------------------------------------------------------------------
 
 bool Subscription::is_paused() const {
-  return pause_ && (!highest_ || pause_->epoch > highest_->epoch);
+  return pause_ &&
+         (!highest_ || (pause_->epoch > highest_->epoch && pause_after_ >= highest_->epoch));
 }
 
 bool Subscription::is_pause_newer() const {

@@ -167,6 +167,7 @@ class Subscription {
   std::optional<Route> highest_;
   std::string rival_;  // another node that claims the epoch of highest_
   std::optional<Hold> pause_;
+  uint64_t pause_after_ = 0;  // the epoch of its director; a later activation ends it, too
 
   // What the handler was told, and answered.
   Hold told_hold_;

@@ -247,9 +247,20 @@ TEST_F(SubscriptionTest, ANewerPauseWhileHoldingIsTheOneToAcknowledge) {
   subscription.held(6);
   EXPECT_EQ(subscription.proxy_state().switchover_id(), 99)
       << "nothing was let in since: it holds for both";
-  say(node("b").knows(7, "a"));
-  EXPECT_THAT(asked(), IsEmpty()) << "7 resolves 6, not 9";
+  say(node("b").knows(7, "a").pause(9, 99));
+  EXPECT_THAT(asked(), IsEmpty()) << "7 resolves 6; the director of 9 is active in 7";
   EXPECT_EQ(subscription.state(), kHeld);
+}
+
+// Its director was superseded by a failover below the epoch that it prepared.
+TEST_F(SubscriptionTest, APauseEndsWithTheTermOfItsDirector) {
+  open_at_a_in_epoch_5();
+  say(node("a").active(5).pause(104, 66));
+  EXPECT_THAT(asked(), ElementsAre("hold 104"));
+  say(node("b").active(103));
+  EXPECT_THAT(asked(), ElementsAre("open 103 b b:3306"));
+  say(node("a").knows(5, "a").pause(104, 66));
+  EXPECT_THAT(asked(), IsEmpty()) << "old news";
 }
 
 TEST_F(SubscriptionTest, ANewerPauseWhenHeldIsAcknowledgedAtOnce) {

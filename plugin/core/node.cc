@@ -624,7 +624,7 @@ void Node::adopt(const Activation& activation) {
   durable_.intent.reset();
   if (durable_.grant && durable_.grant->epoch <= activation.epoch) durable_.grant.reset();
   if (durable_.promise && durable_.promise->epoch <= activation.epoch) durable_.promise.reset();
-  if (pause_ && pause_->epoch <= activation.epoch) pause_.reset();
+  if (pause_ && pause_->after < activation.epoch) pause_.reset();
   run_aside(PersistJob{durable_});
   begin_following();
   dirty_ = true;
@@ -732,9 +732,9 @@ void Node::hear_pause(const NodeState& message) {
   if (!message.pause) return;
   const auto& pause = *message.pause;
   const Epoch heard = message.activation ? message.activation->epoch : Epoch{};
-  if (pause.epoch <= std::max(heard, known_epoch())) return;
+  if (pause.epoch <= heard || heard < known_epoch()) return;
   if (pause_ && pause_->epoch >= pause.epoch) return;
-  pause_ = HeardPause{pause.switchover, pause.epoch, now_ + pause.remaining};
+  pause_ = HeardPause{pause.switchover, pause.epoch, heard, now_ + pause.remaining};
   dirty_ = true;
 }
 

@@ -461,6 +461,7 @@ class Node {
   struct HeardPause {
     SwitchoverId switchover;
     Epoch epoch;
+    Epoch after;  // the director's own, as far as was known; a later one ends the pause, too
     Time until;
   };
 

@@ -10,7 +10,6 @@ namespace active_master {
 namespace {
 
 constexpr size_t kMaxErrands = 1000;  // jobs for peers; a peer that asks for more is not ours
-constexpr uint64_t kBids = kFailoverLeap / 2;
 constexpr uint64_t kAskRound = 1, kBidRound = 2;
 
 // None of these can become active by itself, or it looks first at what it has promised.
@@ -170,11 +169,8 @@ Epoch Node::highest_promise() const {
 
 // Who has promised to help nobody below an epoch can take part in one above it.
 Epoch Node::next_epoch() const {
-  // With voters a bid may have failed while this node kept its majority. Other bids of that leap
-  // are its beginning, each node's own directors have a place behind them.
-  const Epoch promise = highest_promise();
-  if (has_voters() && promise > known_epoch() && promise.value % kFailoverLeap < kBids)
-    return {promise.value / kFailoverLeap * kFailoverLeap + kBids + place() % 5 * 10};
+  // With voters it can't: whoever promised helps nobody else, and the others must be a majority.
+  if (has_voters()) return known_epoch().next();
   return std::max(known_epoch(), highest_promise()).next();
 }
 

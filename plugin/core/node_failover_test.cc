@@ -465,6 +465,24 @@ World two_that_claim_the_role_are_shown() {
   return world;
 }
 
+// It prepared an epoch above the one that a failover took.
+World a_pause_ends_with_the_term_of_its_director() {
+  World world = three();
+  NodeState paused = world.told_to_all("node1");
+  paused.pause = PauseNotice{{7}, Epoch{104}, Duration{1'000'000}};
+  world.give("node3", FromNode{"node1", paused});
+  EXPECT_TRUE(world.told_to_all("node3").pause);
+  NodeState moved = world.told_to_all("node2");
+  moved.role = Role::kActive;
+  moved.epoch = Epoch{103};
+  moved.activation = Activation{Epoch{103}, "node2", "node2:3306", {8}};
+  world.give("node3", FromNode{"node2", moved});
+  EXPECT_FALSE(world.told_to_all("node3").pause);
+  world.give("node3", FromNode{"node1", paused});
+  EXPECT_FALSE(world.told_to_all("node3").pause) << "old news";
+  return world;
+}
+
 #define SCENARIO(name)               \
   std::pair<const char*, Scenario> { \
 #name, name                      \
@@ -496,6 +514,7 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(the_operators_program_is_asked_just_before_a_failover),
     SCENARIO(the_operators_program_refuses_a_failover),
     SCENARIO(two_that_claim_the_role_are_shown),
+    SCENARIO(a_pause_ends_with_the_term_of_its_director),
 };
 #undef SCENARIO
 

@@ -165,6 +165,11 @@ bool Node::misses_active_master() const {
 
 // The higher its priority the sooner a node stands; of the same, in the order of their names.
 void Node::watch_active_master() {
+  // A lease that this node gave to a candidate does not count.
+  const bool is_well = is_voter(self())
+                           ? voter_.holder() == durable_.active_node && !voter_.is_free(now_)
+                           : is_confirmed();
+  if (role() == Role::kActive || is_well) attempts_ = 0;
   if (!misses_active_master()) {
     stands_at_ = kNever;
     return;
@@ -172,8 +177,10 @@ void Node::watch_active_master() {
   if (stands_at_ != kNever) return;
   const auto turn =
       (100 - std::min<int64_t>(config_.priority, 100)) + static_cast<int64_t>(place()) - 1;
-  stands_at_ = now_ + config_.lease / 8 * std::min<int64_t>(turn, 40) +
-               (attempts_ > 0 ? config_.lease / 2 : Duration{0});
+  // Whoever has tried in vain, as another is ahead or was not heard, leaves it more and more time.
+  const auto patience =
+      attempts_ > 0 ? config_.lease / 2 * (1 << std::min(attempts_ - 1, 4)) : Duration{0};
+  stands_at_ = now_ + config_.lease / 8 * std::min<int64_t>(turn, 40) + patience;
 }
 
 Time Node::watch_wakeup() const {

@@ -204,6 +204,7 @@ struct Rules {
     if (n.bootstrap_) id = *n.bootstrap_;
     n.offer_.reset();
     n.activation_ = Activation{n.known_epoch(), n.self(), n.config_.sql_address, id};
+    n.pause_.reset();
     n.dirty_ = true;
     n.last_error_.clear();
     n.run_aside(RecordActivationJob{id, n.known_epoch(), n.self()});

@@ -220,7 +220,7 @@ struct FailoverRules {
       n.finish(Result::kAborted,
                make_error(ErrorCode::kSuperseded, "a failover to node " + n.self() + " began"));
     }
-    ++n.attempts_;
+    if (!n.request_->check_only) ++n.attempts_;
     auto& operation = n.operation_.emplace(Node::Operation());
     operation.failover = true;
     operation.forced = n.request_->forced;

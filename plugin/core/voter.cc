@@ -10,12 +10,20 @@ std::string Voter::give(const NodeName& holder, Epoch epoch, Duration lease, con
     return "it knows of epoch " + std::to_string(known.epoch.value) + ", of node " +
            known.active_node;
   const auto& promise = known.promise;
-  if (promise &&
-      (promise->epoch > epoch || (promise->epoch == epoch && promise->candidate != holder))) {
+  const bool is_promised = promise && promise->epoch == epoch && promise->candidate == holder;
+  // Also against a higher epoch, of which it has not heard: who was outbid must be promised one
+  // itself.
+  if (promise && promise->epoch > known.epoch && !is_promised &&
+      (promise->epoch > epoch || promise->candidate != holder)) {
     return "it promised epoch " + std::to_string(promise->epoch.value) + " to node " +
            promise->candidate;
   }
+  // The active master hands its role over to the next epoch, and takes it back: that it has not
+  // granted it, it knows itself.
+  if (!is_free(now) && epoch < epoch_ && holder != known.active_node)
+    return "node " + holder_ + " has its lease in epoch " + std::to_string(epoch_.value);
   bind(holder, now + lease);
+  epoch_ = epoch;
   return {};
 }
 

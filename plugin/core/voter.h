@@ -33,6 +33,7 @@ class Voter {
   }
 
   NodeName holder_;
+  Epoch epoch_;
   Time until_{};
 };
 

@@ -41,6 +41,25 @@ TEST(Voter, GivesNothingBelowWhatItKnowsOrPromised) {
   EXPECT_THAT(voter.give("n2", {102}, kLease, promised, Time{}), IsEmpty());
 }
 
+TEST(Voter, TheLeaseGoesOnToTheNextEpochOnly) {
+  Voter voter;
+  const auto known = knowing(5, "n1");
+  EXPECT_THAT(voter.give("n1", {5}, kLease, known, Time{}), IsEmpty());
+  EXPECT_THAT(voter.give("n2", {6}, kLease, known, Time{}), IsEmpty()) << "handed over";
+  EXPECT_THAT(voter.give("n1", {7}, kLease, known, Time{}), IsEmpty()) << "taken back";
+  EXPECT_THAT(voter.give("n2", {6}, kLease, known, Time{}), HasSubstr("n1 has its lease"));
+}
+
+TEST(Voter, AnOldActiveMasterIsNotAboveAPromise) {
+  Voter voter;
+  auto promised = knowing(5, "n1");
+  promised.promise = Promise{{102}, "n2"};
+  EXPECT_THAT(voter.give("n1", {161}, kLease, promised, Time{}), HasSubstr("promised epoch 102"));
+  EXPECT_THAT(voter.give("n2", {102}, kLease, promised, Time{}), IsEmpty());
+  EXPECT_THAT(voter.give("n1", {161}, kLease, knowing(103, "n2"), Time{}), IsEmpty())
+      << "it was promised it by others";
+}
+
 TEST(Voter, DoesNotRememberWhatItGaveBeforeItsStart) {
   Voter voter;
   voter.start(Time{kLease}, kLease);

@@ -77,6 +77,7 @@ struct Server {
   size_t received = 0;        // and in the relay logs, which a restart throws away
   uint8_t sources = 0;        // servers that it replicates from, as bits
   bool replicating = true;
+  Duration may_hang{40'000'000};  // its jobs, in all
   bool apply_pending = false;
   Time errant_since{};
   bool errant = false;  // has a transaction that the others lack

@@ -275,6 +275,22 @@ TEST(Random, OneSeedIsOneRun) {
   }
 }
 
+// Schedules that found something. Each is a scenario or a unit test, too.
+TEST(Simulator, HoldsWhereItOnceDidNot) {
+  for (const uint64_t seed : {
+           168374,  // a pause outlived its director, which a failover below its epoch had
+                    // superseded
+           496439,  // a voter gave its lease to an old active master above its promise to another
+           648457,  // the same, of a node that was active itself
+           933245,  // and while the other's failover was under way
+           7397,    // a candidate that restarted after the grant got no lease
+           400,     // an active master that restarted got none for its candidate had one
+           213949,  // who was behind stood again and again, before who was ahead had its turn
+       }) {
+    EXPECT_EQ(play(generate(seed)).violation, "") << seed;
+  }
+}
+
 // --- the checker is checked
 // ------------------------------------------------------------------------
 

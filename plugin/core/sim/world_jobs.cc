@@ -1,6 +1,7 @@
 // The model of MariaDB: how jobs go, who can commit, what arrives where.
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "plugin/core/sim/note.h"
 #include "plugin/core/sim/trace.h"
@@ -49,9 +50,10 @@ void World::start_job(uint8_t number, JobId id, Job job) {
         running.fails |= fault.kind == FaultKind::kFailJob;
         running.fails_after_effect |= fault.kind == FaultKind::kFailJobAfterEffect;
         if (fault.kind == FaultKind::kSlowJob) running.work += fault.duration;
-        // However often it is hit, as the server's own limit ends it.
+        // However often they are hit, as the server's own limit ends each, and what waits behind
+        // several shall not outlast the minute in which all is well again.
         if (fault.kind == FaultKind::kHangJob)
-          running.work = std::max(running.work, Duration{40'000'000});
+          running.work += std::exchange(n.server.may_hang, Duration{0});
       }
     }
   }

@@ -34,10 +34,10 @@ CLI::Option* add_address(CLI::App& app, const char* option, Address& address, co
 
 template <typename Duration>
 void add_duration(CLI::App& app, const char* option, Duration& duration, int64_t least,
-                  const char* help) {
+                  const char* help, int64_t most = 600'000) {
   app.add_option_function<int64_t>(
          option, [&duration](int64_t count) { duration = Duration(count); }, help)
-      ->check(CLI::Range(least, int64_t{600'000}))
+      ->check(CLI::Range(least, most))
       ->default_str(std::to_string(duration.count()));
 }
 
@@ -150,7 +150,8 @@ void add_options(CLI::App& app, Options& options) {
   add_duration(app, "--drain", options.agent.drain, 0,
                "How long running statements are waited for here, not at the node, ms");
   add_duration(app, "--pause", options.pause, 1, "The longest pause to expect, s");
-  add_duration(app, "--heartbeat", subscriber.heartbeat, 10, "To the nodes, ms");
+  add_duration(app, "--heartbeat", subscriber.heartbeat, 10, "To the nodes, ms",
+               std::chrono::milliseconds(protocol::kProxyHeartbeat).count());  // nodes expect one
   add_duration(app, "--peer-timeout", subscriber.peer_timeout, 50,
                "A node whose machine is silent for so long is dialled again, ms");
   add_duration(app, "--startup-wait", subscriber.startup_wait, 0,

@@ -50,7 +50,6 @@ void add_states(sql::Connection& connection, const std::string& node, int64_t ah
       " WHERE SWITCHOVER_ID = " +
       std::to_string(trace.id) + " ORDER BY SEQ"));
   auto spans = states(node, events, ahead);
-  if (spans.empty() && !events.rows.empty()) return;
   std::ranges::move(spans, std::back_inserter(trace.spans));
 }
 

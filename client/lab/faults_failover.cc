@@ -9,7 +9,6 @@
 namespace active_master::lab {
 namespace {
 
-constexpr unsigned kNotFenced = 33351;
 constexpr auto kNoticedLimit = 20s;  // that the active master is gone
 
 void must_be_semi_synchronous(const Node& node) {
@@ -77,7 +76,6 @@ void failover_needs_to_know(Play& play) {
       return error.number();
     }
   };
-  constexpr unsigned kMasterAlive = 33350;
   must(refused_by("failover") == kMasterAlive, "failover against a living active master");
   must(refused_by("force_failover") == kMasterAlive, "forced against a living active master");
   play.traffic_must_run();

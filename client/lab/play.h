@@ -37,6 +37,8 @@ inline constexpr unsigned kCheckFailed = 33310;
 inline constexpr unsigned kProxiesDidNotHold = 33312;
 inline constexpr unsigned kCancelled = 33316;
 inline constexpr unsigned kDiverged = 33340;
+inline constexpr unsigned kMasterAlive = 33350;
+inline constexpr unsigned kNotFenced = 33351;
 
 void must(bool holds, const std::string& what);
 

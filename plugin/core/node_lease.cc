@@ -154,7 +154,6 @@ bool Node::hears_active_master() const {
 }
 
 bool Node::misses_active_master() const {
-  constexpr States kMayStand{State::kStandby, State::kRecover, State::kGranted};
   return config_.auto_failover && has_voters() && config_.priority > 0 && known_epoch() > Epoch{} &&
          kMayStand.contains(state_) && !stopping_ &&
          (state_ != State::kRecover || (is_closed() && lease_.epoch == Epoch{})) &&

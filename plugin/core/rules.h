@@ -25,6 +25,9 @@ struct States {
   }
 };
 
+// From these a node may begin a failover by itself.
+inline constexpr States kMayStand{State::kStandby, State::kRecover, State::kGranted};
+
 // Rules are tried in the order of the table; the first whose state, event and guard match is
 // carried out, then the node enters `to`.
 struct Rule {

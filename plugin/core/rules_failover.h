@@ -12,7 +12,7 @@ struct FailoverRules {
     return !Rules::has_no_role(n) && !n.config_.peers.empty();
   }
   static bool nobody_above_the_grant(const Node& n) {
-    return n.is_closed() && n.recall_waits_for().empty() && Rules::grant_outstanding(n);
+    return nobody_above(n) && Rules::grant_outstanding(n);
   }
   static bool nobody_above(const Node& n) { return n.is_closed() && n.recall_waits_for().empty(); }
   static bool nobody_above_with_intent(const Node& n) {
@@ -353,7 +353,6 @@ namespace {
 
 constexpr States kMayBid{State::kStandby, State::kRecover, State::kGranted, State::kFollow,
                          State::kRequest};
-constexpr States kMayStand{State::kStandby, State::kRecover, State::kGranted};
 constexpr States kBidding{State::kAsk, State::kBid, State::kApply};
 constexpr States kBusy =
     States(State::kStart, State::kNew, State::kBootstrapCheck, State::kBootstrapPersist,

@@ -10,11 +10,9 @@ std::string Voter::give(const NodeName& holder, Epoch epoch, Duration lease, con
     return "it knows of epoch " + std::to_string(known.epoch.value) + ", of node " +
            known.active_node;
   const auto& promise = known.promise;
-  const bool is_promised = promise && promise->epoch == epoch && promise->candidate == holder;
-  // Also against a higher epoch, of which it has not heard: who was outbid must be promised one
-  // itself.
-  if (promise && promise->epoch > known.epoch && !is_promised &&
-      (promise->epoch > epoch || promise->candidate != holder)) {
+  // Not for a higher epoch either: who was outbid must be promised one itself.
+  if (promise && promise->epoch > known.epoch &&
+      (promise->candidate != holder || promise->epoch > epoch)) {
     return "it promised epoch " + std::to_string(promise->epoch.value) + " to node " +
            promise->candidate;
   }

@@ -275,7 +275,7 @@ TEST(Random, OneSeedIsOneRun) {
   }
 }
 
-// Schedules that found something. Each is a scenario or a unit test, too.
+// Schedules that found something.
 TEST(Simulator, HoldsWhereItOnceDidNot) {
   for (const uint64_t seed : {
            168374,  // a pause outlived its director, which a failover below its epoch had

@@ -152,8 +152,9 @@ Trace read_trace(const sql::Options& options, uint64_t id) {
   if (const auto pause = found.first("WRITE_PAUSE_US"))
     trace.summary += ", writes paused for " + ms(number(pause)) + " ms";
   for (const auto& row :
-       first(connection.query("SELECT NODE, LINK, SQL_ADDRESS FROM "
-                              "INFORMATION_SCHEMA.ACTIVE_MASTER_NODES ORDER BY NODE"))
+       first(connection.query(
+                 "SELECT NODE, LINK, SQL_ADDRESS FROM "
+                 "INFORMATION_SCHEMA.ACTIVE_MASTER_NODES WHERE ROLE <> 'WITNESS' ORDER BY NODE"))
            .rows) {
     const std::string node = row.at(0).value_or("");
     try {

@@ -1,6 +1,7 @@
 #include "client/lab/cluster.h"
 
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,6 +58,7 @@ Installation default_installation() {
   Installation installation;
   installation.mariadbd = ACTIVE_MASTER_MARIADBD;
   installation.agent = ACTIVE_MASTER_BUILD_DIR "/client/agent/active-master-agent";
+  installation.witness = ACTIVE_MASTER_BUILD_DIR "/client/witness/active-master-witness";
   installation.plugin = ACTIVE_MASTER_BUILD_DIR "/plugin/active_master.so";
   installation.install_sql = ACTIVE_MASTER_SOURCE_DIR "/sql/install.sql";
   installation.sql_proxy = ACTIVE_MASTER_SOURCE_DIR "/docs/examples/sql-proxy";
@@ -68,8 +70,14 @@ Node::Node(int number, fs::path directory)
   fs::create_directory(directory_);
 }
 
+Node::Node(int number, fs::path directory, const Wires& wires)
+    : Node(number, std::move(directory)) {
+  host_ = wires.address(name_);
+  there_ = wires.there(name_);
+}
+
 NamedAddress Node::plugin_address() const {
-  return {name_, {"127.0.0.1", plugin_port_.number()}};
+  return {name_, {host_, plugin_port_.number()}};
 }
 
 sql::Options Node::root() const {
@@ -82,9 +90,12 @@ sql::Options Node::root() const {
 
 void Node::start(const Installation& installation) {
   frozen_ = false;
+  auto arguments = there_;
+  arguments.push_back(installation.mariadbd);
+  arguments.push_back("--defaults-file=" + option_file().string());
   process_ = std::make_unique<Process>(Command{
       .name = name_,
-      .arguments = {installation.mariadbd, "--defaults-file=" + option_file().string()},
+      .arguments = std::move(arguments),
       .log = log(),
       .stop_limit = 30s,
   });
@@ -128,6 +139,12 @@ void Node::thaw() {
   frozen_ = false;
 }
 
+Cluster::~Cluster() {
+  if (!options_.small_disks) return;
+  (void)stop();
+  for (const auto& node : nodes_) ::umount2(node->data().c_str(), MNT_DETACH);
+}
+
 Cluster::Cluster(Installation installation, ClusterOptions options, const Progress& progress)
     : installation_(std::move(installation)), options_(std::move(options)) {
   for (const fs::path& needed :
@@ -137,11 +154,24 @@ Cluster::Cluster(Installation installation, ClusterOptions options, const Progre
   try {
     make_secrets();
     make_template(progress);
-    for (int i = 1; i <= options_.nodes; ++i) {
-      nodes_.push_back(std::make_unique<Node>(i, directory() / ("node" + std::to_string(i))));
+    if (options_.wires) {
+      std::vector<std::string> machines = {kWitnessName};
+      for (int i = 1; i <= options_.nodes; ++i) machines.push_back("node" + std::to_string(i));
+      wires_ = std::make_unique<Wires>(machines, directory() / "wires.log");
     }
+    for (int i = 1; i <= options_.nodes; ++i) {
+      const auto home = directory() / ("node" + std::to_string(i));
+      nodes_.push_back(wires_ ? std::make_unique<Node>(i, home, *wires_)
+                              : std::make_unique<Node>(i, home));
+    }
+    if (options_.witness) start_witness();
     progress("Starting " + std::to_string(options_.nodes) + " MariaDB servers");
     for (const auto& node : nodes_) {
+      if (options_.small_disks) {
+        fs::create_directory(node->data());
+        if (::mount("tmpfs", node->data().c_str(), "tmpfs", 0, "size=300m") != 0)
+          throw LabError("no file system can be mounted for " + node->name());
+      }
       fs::copy(directory() / "template", node->data(), fs::copy_options::recursive);
       write_option_file(*node);
       node->start(installation_);
@@ -216,7 +246,7 @@ void Cluster::write_option_file(const Node& node) const {
   // A server that starts removes temporary tables from it, whosever they are.
   set("tmpdir", node.data());
   set("plugin_dir", directory() / "plugins");
-  set("bind_address", "127.0.0.1");
+  set("bind_address", node.host());
   set("port", std::to_string(node.sql_port()));
   text += "skip_name_resolve\n";
   set("performance_schema", "OFF");
@@ -240,10 +270,25 @@ void Cluster::write_option_file(const Node& node) const {
   set("active_master_cluster_name", std::string(kClusterName));
   set("active_master_port", std::to_string(node.plugin_address().address.port));
   set("active_master_peers", peers);
+  set("active_master_listen_address", node.host());
+  if (options_.witness)
+    set("active_master_witnesses", std::string(kWitnessName) + "=" +
+                                       Address{witness_host(), witness_port_.number()}.to_string());
   set("active_master_secret_file", secret_file());
   set("active_master_sql_address", node.sql_address());
   set("active_master_replication_user", std::string(kReplicationUser));
   set("active_master_replication_password_file", replication_password_file());
+  if (options_.lease.count() > 0) {
+    std::string voters;
+    for (const auto& voter : nodes_) voters += (voters.empty() ? "" : ",") + voter->name();
+    if (options_.witness) voters += std::string(",") + kWitnessName;
+    set("active_master_voters", voters);
+    set("active_master_lease", std::to_string(options_.lease.count()));
+    set("active_master_auto_failover", "ON");
+    // Faults come one after the other here.
+    set("active_master_failover_cooldown", "0");
+    set("active_master_max_failovers", "0");
+  }
   for (const std::string& setting : options_.settings) text += setting + "\n";
   write_file(node.option_file(), text);
 }
@@ -251,24 +296,24 @@ void Cluster::write_option_file(const Node& node) const {
 // On each node for itself, and not replicated: replication needs them to begin.
 void Cluster::make_accounts(const Node& node) const {
   sql::Connection connection = node.connect();
-  const auto create = [&connection](std::string_view user, std::string_view password) {
-    connection.execute("CREATE USER '" + std::string(user) + "'@'127.0.0.1' IDENTIFIED BY '" +
+  const std::string from = wires_ ? "'@'10.77.%'" : "'@'127.0.0.1'";
+  const auto create = [&](std::string_view user, std::string_view password) {
+    connection.execute("CREATE USER '" + std::string(user) + from + " IDENTIFIED BY '" +
                        std::string(password) + "'");
   };
   connection.execute("SET SESSION sql_log_bin = 0");
   create(kReplicationUser, kReplicationPassword);
-  connection.execute("GRANT REPLICATION SLAVE ON *.* TO '" + std::string(kReplicationUser) +
-                     "'@'127.0.0.1'");
+  connection.execute("GRANT REPLICATION SLAVE ON *.* TO '" + std::string(kReplicationUser) + from);
   create(kAppUser, kAppPassword);
   connection.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON lab.* TO '" + std::string(kAppUser) +
-                     "'@'127.0.0.1'");
+                     from);
 }
 
 void Cluster::replicate(const Node& node, const Node& source) const {
   if (&node == &source) return;
   sql::Connection connection = node.connect();
-  connection.execute("CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = " +
-                     std::to_string(source.sql_port()) + ", MASTER_USER = '" +
+  connection.execute("CHANGE MASTER TO MASTER_HOST = '" + source.host() +
+                     "', MASTER_PORT = " + std::to_string(source.sql_port()) + ", MASTER_USER = '" +
                      std::string(kReplicationUser) + "', MASTER_PASSWORD = '" +
                      std::string(kReplicationPassword) +
                      "', MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1");
@@ -371,6 +416,29 @@ void Cluster::start_agent(const std::string& faults) {
   agent_ = std::make_unique<Process>(Command{.name = "active-master-agent",
                                              .arguments = std::move(arguments),
                                              .log = directory() / "agent.log"});
+}
+
+std::string Cluster::witness_host() const {
+  return wires_ ? wires_->address(kWitnessName) : "127.0.0.1";
+}
+
+void Cluster::start_witness() {
+  std::vector<std::string> arguments;
+  if (wires_) arguments = wires_->there(kWitnessName);
+  std::string voters;
+  for (const auto& node : nodes_) voters += node->name() + ",";
+  for (const auto& argument :
+       {installation_.witness.string(), std::string("--name=") + kWitnessName,
+        "--cluster=" + std::string(kClusterName), "--secret-file=" + secret_file().string(),
+        "--listen=" + Address{witness_host(), witness_port_.number()}.to_string(),
+        "--voters=" + voters + kWitnessName, "--lease=" + std::to_string(options_.lease.count()),
+        "--state-file=" + (directory() / "witness.state").string()})
+    arguments.push_back(argument);
+  for (const NamedAddress& node : plugin_addresses())
+    arguments.push_back("--node=" + node.name + "=" + node.address.to_string());
+  witness_ = std::make_unique<Process>(Command{.name = "active-master-witness",
+                                               .arguments = std::move(arguments),
+                                               .log = directory() / "witness.log"});
 }
 
 Node& Cluster::node(std::string_view name) {
@@ -525,6 +593,7 @@ std::vector<std::string> Cluster::stop() {
   std::vector<std::string> complaints;
   if (agent_) agent_->stop();
   if (haproxy_) haproxy_->stop();
+  if (witness_) witness_->stop();
   for (const auto& node : nodes_) {
     const auto status = node->stop();
     if (status && *status != 0 && *status != 128 + SIGKILL) {

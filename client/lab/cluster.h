@@ -1,6 +1,7 @@
 // A real cluster on this machine: MariaDB servers with the plugin, replicating in a ring or all
 // from the first, and a HAProxy with its agent in front of them. Everything listens on 127.0.0.1
-// only, keeps its data in one temporary directory, and ends with the Cluster object.
+// only, or with wires in networks that exist for this cluster alone; it keeps its data in one
+// temporary directory, and ends with the Cluster object.
 #pragma once
 
 #include <functional>
@@ -13,6 +14,7 @@
 #include "client/checker/history.h"
 #include "client/cli/sql_client.h"
 #include "client/lab/process.h"
+#include "client/lab/wires.h"
 #include "client/protocol/names.h"
 
 namespace active_master::lab {
@@ -24,6 +26,7 @@ struct Installation {
   std::filesystem::path mariadb = "/usr/bin/mariadb";
   std::filesystem::path haproxy = "/usr/sbin/haproxy";
   std::filesystem::path agent;
+  std::filesystem::path witness;
   std::filesystem::path plugin;       // active_master.so
   std::filesystem::path install_sql;  // makes schema active_master
   std::filesystem::path sql_proxy;    // docs/examples/sql-proxy
@@ -38,7 +41,11 @@ struct ClusterOptions {
   // Standbys replicate from the first node only, the first from nobody: who is to follow another
   // active master must change its master. Else a ring.
   bool star = false;
-  int parallel_threads = 4;                // slave_parallel_threads
+  int parallel_threads = 4;            // slave_parallel_threads
+  std::chrono::milliseconds lease{0};  // active_master_lease, with voters: all, the witness too
+  bool wires = false;                  // each server is a machine that can be cut off
+  bool small_disks = false;  // each server has a file system of its own, which can be filled
+  bool witness = false;      // with them a machine, too; it shall be named in the voters, "witness"
   std::vector<std::string> settings = {};  // more lines for every server's option file
 };
 
@@ -46,14 +53,20 @@ inline constexpr std::string_view kClusterName = "lab";
 inline constexpr std::string_view kAppUser = "app";  // ordinary rights in schema lab, nothing else
 inline constexpr std::string_view kAppPassword = "app";
 inline constexpr std::string_view kReplicationUser = "repl";
+inline constexpr const char* kWitnessName = "witness";
 
 class Node {
  public:
   Node(int number, std::filesystem::path directory);
+  // On a machine of its own.
+  Node(int number, std::filesystem::path directory, const Wires& wires);
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] uint32_t server_id() const { return static_cast<uint32_t>(number_); }
-  [[nodiscard]] std::string sql_address() const { return sql_port_.address(); }
+  [[nodiscard]] const std::string& host() const { return host_; }
+  [[nodiscard]] std::string sql_address() const {
+    return Address{host_, sql_port_.number()}.to_string();
+  }
   [[nodiscard]] uint16_t sql_port() const { return sql_port_.number(); }
   [[nodiscard]] NamedAddress plugin_address() const;
   [[nodiscard]] std::filesystem::path socket() const { return directory_ / "socket"; }
@@ -81,6 +94,8 @@ class Node {
   int number_;
   std::string name_;
   std::filesystem::path directory_;
+  std::string host_ = "127.0.0.1";
+  std::vector<std::string> there_;  // what its command line begins with
   Port sql_port_;
   Port plugin_port_;
   std::unique_ptr<Process> process_;
@@ -108,6 +123,9 @@ class Cluster {
 
   // Returns with the cluster bootstrapped, node1 active, and table lab.writes there on all nodes.
   Cluster(Installation installation, ClusterOptions options, const Progress& progress);
+  ~Cluster();
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
 
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_.path(); }
   void keep_files() { directory_.keep(); }
@@ -132,6 +150,11 @@ class Cluster {
   [[nodiscard]] Process& agent() { return *agent_; }
   // With these fault points armed, if it has any.
   void start_agent(const std::string& faults = "");
+  [[nodiscard]] bool has_wires() const { return wires_ != nullptr; }
+  [[nodiscard]] Wires& wires() { return *wires_; }
+  [[nodiscard]] Process& witness() { return *witness_; }
+  void start_witness();
+
   // What every agent of this cluster is started with.
   [[nodiscard]] std::vector<std::string> agent_arguments(const std::string& name) const;
 
@@ -155,6 +178,7 @@ class Cluster {
   void make_secrets() const;
   void make_template(const Progress& progress);
   void write_option_file(const Node& node) const;
+  [[nodiscard]] std::string witness_host() const;
   void make_accounts(const Node& node) const;
   void replicate(const Node& node, const Node& source) const;
   void make_replication() const;
@@ -166,7 +190,10 @@ class Cluster {
   ClusterOptions options_;
   // Before the processes, which live in it.
   TemporaryDirectory directory_;
+  std::unique_ptr<Wires> wires_;
   std::vector<std::unique_ptr<Node>> nodes_;
+  Port witness_port_;
+  std::unique_ptr<Process> witness_;
   Port proxy_port_;
   Port closed_port_;  // nobody ever listens here
   std::unique_ptr<Process> haproxy_;

@@ -18,38 +18,20 @@ Installation installation_for(const LabOptions& lab, Setting setting) {
   return installation;
 }
 
+bool has_wires(Setting setting) {
+  return setting == Setting::kWires || setting == Setting::kVoters || setting == Setting::kWitness;
+}
+
+// What it needs ends with this process, if it is isolated.
+bool is_isolated(Setting setting) {
+  return has_wires(setting) || setting == Setting::kSmallDisks;
+}
+
 // A build has fault points by an option only.
 bool has_points(const LabOptions& lab) {
   const Installation installation = installation_for(lab, Setting::kPoints);
   return std::filesystem::exists(installation.plugin) &&
          std::filesystem::exists(installation.agent);
-}
-
-std::unique_ptr<Cluster> make_cluster(const LabOptions& lab, Setting setting) {
-  ClusterOptions options = lab.cluster;
-  options.star = setting == Setting::kStar || setting == Setting::kPointsStar;
-  if (options.star) options.nodes = 3;
-  const auto limit = [&options](const char* name, std::chrono::milliseconds value) {
-    options.settings.push_back(std::string(name) + "=" + std::to_string(value.count()));
-  };
-  limit("active_master_pause_timeout", kPauseTimeout);
-  limit("active_master_catch_up_timeout", kCatchUpTimeout);
-  limit("active_master_switchover_timeout", kSwitchoverTimeout);
-  // A machine that is busy, and probes that are late, shall not look like a candidate that lags.
-  limit("active_master_approach_max_lag", 1000ms);
-  options.settings.emplace_back("plugin_load_add=metadata_lock_info");
-  if (setting == Setting::kSemiSync) {
-    for (const char* line :
-         {"rpl_semi_sync_master_enabled=ON", "rpl_semi_sync_slave_enabled=ON",
-          "rpl_semi_sync_master_wait_point=AFTER_SYNC", "rpl_semi_sync_master_wait_no_slave=OFF",
-          "rpl_semi_sync_master_timeout=60000"})
-      options.settings.emplace_back(line);
-  }
-  auto made =
-      std::make_unique<Cluster>(installation_for(lab, setting), options,
-                                [](const std::string& text) { std::cout << text << std::endl; });
-  if (lab.keep_files) made->keep_files();
-  return made;
 }
 
 bool is_wanted(const Scenario& scenario, const FaultOptions& options) {
@@ -59,6 +41,50 @@ bool is_wanted(const Scenario& scenario, const FaultOptions& options) {
                                : scenario.name == name;
   });
 }
+
+}  // namespace
+
+bool needs_isolation(const FaultOptions& options) {
+  return options.soak > 0 || std::ranges::any_of(scenarios(), [&](const Scenario& scenario) {
+           return is_isolated(scenario.setting) && is_wanted(scenario, options);
+         });
+}
+
+std::unique_ptr<Cluster> make_cluster(const LabOptions& lab, Setting setting) {
+  ClusterOptions options = lab.cluster;
+  options.star = setting == Setting::kStar || setting == Setting::kPointsStar || has_wires(setting);
+  options.witness = setting == Setting::kWitness;
+  options.wires = has_wires(setting);
+  options.small_disks = setting == Setting::kSmallDisks;
+  if (setting == Setting::kVoters || setting == Setting::kWitness) options.lease = kLease;
+  if (options.star && !options.witness) options.nodes = 3;
+  const auto limit = [&options](const char* name, std::chrono::milliseconds value) {
+    options.settings.push_back(std::string(name) + "=" + std::to_string(value.count()));
+  };
+  limit("active_master_pause_timeout", kPauseTimeout);
+  limit("active_master_catch_up_timeout", kCatchUpTimeout);
+  limit("active_master_switchover_timeout", kSwitchoverTimeout);
+  // A machine that is busy, and probes that are late, shall not look like a candidate that lags.
+  limit("active_master_approach_max_lag", 1000ms);
+  options.settings.emplace_back("plugin_load_add=metadata_lock_info");
+  if (setting == Setting::kSemiSync || options.lease.count() > 0) {
+    for (const char* line :
+         {"rpl_semi_sync_master_enabled=ON", "rpl_semi_sync_slave_enabled=ON",
+          "rpl_semi_sync_master_wait_point=AFTER_SYNC", "rpl_semi_sync_master_wait_no_slave=OFF"})
+      options.settings.emplace_back(line);
+    // With one standby only, writes hang so long when it is gone; longer than a lease, in which an
+    // active master that is alone is fenced.
+    options.settings.push_back("rpl_semi_sync_master_timeout=" +
+                               std::to_string(options.witness ? 3 * kLease.count() : 60000));
+  }
+  auto made =
+      std::make_unique<Cluster>(installation_for(lab, setting), options,
+                                [](const std::string& text) { std::cout << text << std::endl; });
+  if (lab.keep_files) made->keep_files();
+  return made;
+}
+
+namespace {
 
 void must_be_found(const std::string& what, const Report& report) {
   std::string all;
@@ -109,14 +135,21 @@ class Runner {
       std::printf("SKIPPED  %d scenarios: this build has no fault points (ACTIVE_MASTER_FAULTS)\n",
                   skipped_);
     }
+    if (unisolated_ > 0)
+      std::printf("SKIPPED  %d scenarios with networks and disks of their own: %s\n", unisolated_,
+                  options_.no_isolation.c_str());
     std::printf("%d passed, %d failed\n", passed_, failed_);
-    return failed_ == 0 && passed_ + skipped_ > 0;
+    return failed_ == 0 && passed_ + skipped_ + unisolated_ > 0;
   }
 
  private:
   void run(const Scenario& scenario) {
     if (scenario.setting >= Setting::kPoints && !has_points(options_.lab)) {
       ++skipped_;
+      return;
+    }
+    if (is_isolated(scenario.setting) && !options_.no_isolation.empty()) {
+      ++unisolated_;
       return;
     }
     if (cluster_ && setting_ != scenario.setting) stop_cluster();
@@ -159,6 +192,7 @@ class Runner {
   int passed_ = 0;
   int failed_ = 0;
   int skipped_ = 0;
+  int unisolated_ = 0;
 };
 
 }  // namespace
@@ -167,7 +201,8 @@ const std::vector<Scenario>& scenarios() {
   static const std::vector<Scenario> all = [] {
     std::vector<Scenario> every;
     for (const auto& theme : {refusals(), process_faults(), strangers_at_the_door(), following(),
-                              failovers(), at_fault_points(), planted_faults()})
+                              failovers(), partitions(), exhausted_resources(),
+                              automatic_failovers(), at_fault_points(), planted_faults()})
       every.insert(every.end(), theme.begin(), theme.end());
     std::stable_sort(every.begin(), every.end(),
                      [](const Scenario& a, const Scenario& b) { return a.setting < b.setting; });

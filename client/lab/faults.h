@@ -16,7 +16,12 @@ enum class Setting {
   kPair,      // two nodes in a ring
   kStar,      // three nodes, whose standbys replicate from the active master only
   kSemiSync,  // the pair, of which the active master waits for the standby
-  // The same with the plugin and the agent that have fault points.
+  // Machines that can be cut off, whose standbys replicate from the active master only.
+  kWires,       // three nodes
+  kVoters,      // and the same that vote, with semi-synchronous replication and automatic failover
+  kWitness,     // so do two nodes and a witness
+  kSmallDisks,  // the pair, each with a file system of its own
+  // The same as the first two with the plugin and the agent that have fault points.
   kPoints,
   kPointsStar,
 };
@@ -37,6 +42,9 @@ struct Scenario {
 [[nodiscard]] std::vector<Scenario> strangers_at_the_door();
 [[nodiscard]] std::vector<Scenario> following();
 [[nodiscard]] std::vector<Scenario> failovers();
+[[nodiscard]] std::vector<Scenario> partitions();
+[[nodiscard]] std::vector<Scenario> exhausted_resources();
+[[nodiscard]] std::vector<Scenario> automatic_failovers();
 [[nodiscard]] std::vector<Scenario> at_fault_points();
 [[nodiscard]] std::vector<Scenario> planted_faults();
 
@@ -48,9 +56,19 @@ struct FaultOptions {
   std::vector<std::string> only = {};     // names; a trailing * stands for any ending
   bool all = false;                       // not only the representative ones
   std::filesystem::path recordings = {};  // a directory to save what was seen of each one in
+  // Instead of scenarios: so many random faults, and two switchovers for each, by this seed.
+  int soak = 0;
+  uint64_t seed = 1;
+  std::string no_isolation = {};  // why there is none
 };
+
+// Does what is wanted need networks or file systems of its own (wires.h)?
+[[nodiscard]] bool needs_isolation(const FaultOptions& options);
 
 // Prints a line for each, and a summary. True when all passed.
 [[nodiscard]] bool run_faults(const FaultOptions& options);
+
+[[nodiscard]] std::unique_ptr<Cluster> make_cluster(const LabOptions& lab, Setting setting);
+[[nodiscard]] bool run_soak(const FaultOptions& options);
 
 }  // namespace active_master::lab

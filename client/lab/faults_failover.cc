@@ -1,7 +1,6 @@
 // The active master dies, and a standby takes its role: with semi-synchronous replication, so that
 // no acknowledged write is on the dead one only.
 #include <cstdio>
-#include <fstream>
 
 #include "client/lab/faults.h"
 #include "client/lab/play.h"
@@ -50,10 +49,7 @@ void active_master_dies(Play& play) {
   play.traffic_must_run();
   std::printf("       failed over %lld ms after kill -9\n",
               static_cast<long long>((moved_us - died_us) / 1000));
-  // The old one, told to forget what no standby had acknowledged (docs/failover.md): so it has
-  // nothing of its own, and follows by itself.
-  std::ofstream(play.master.option_file(), std::ios::app) << "init_rpl_role=SLAVE\n";
-  play.restart(play.master);
+  play.restart_as_replica(play.master);
   require("the old active master does not follow", kNoticedLimit, [&play] {
     return play.candidate.connect().value(
                "SELECT REPLICATION FROM INFORMATION_SCHEMA.ACTIVE_MASTER_NODES WHERE NODE = '" +

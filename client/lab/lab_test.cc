@@ -5,7 +5,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
+#include <iterator>
+#include <map>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -74,7 +77,7 @@ TEST(Coverage, EveryRowHasATestOrAReason) {
   const std::regex line_of_table(R"(\| (S[0-9]{2}\b[^|]*) \| (\S[^|]*) \|)");
   std::multiset<std::string> covered;
   std::smatch cells;
-  for (std::string line; std::getline(table, line);) {
+  for (std::string line; std::getline(table, line) && !line.starts_with("<!-- lab:");) {
     if (!std::regex_match(line, cells, line_of_table)) continue;
     const std::string first = cells[1];
     for (std::sregex_iterator it(first.begin(), first.end(), row), end; it != end; ++it)
@@ -84,6 +87,45 @@ TEST(Coverage, EveryRowHasATestOrAReason) {
     const std::string name = (number < 10 ? "S0" : "S") + std::to_string(number);
     EXPECT_EQ(covered.count(name), 1U) << name;
   }
+}
+
+// Of those that are made by a table, one name stands for all points or phases.
+std::string family(const std::string& name) {
+  static const std::regex at(R"(at_([a-z]+)_.*_([a-z]+))"), in(R"(in_.*_([a-z]+_[a-z]+))");
+  return std::regex_replace(std::regex_replace(name, at, "at_$1_*_$2"), in, "in_*_$1");
+}
+
+std::string rows_as_markdown() {
+  std::map<std::string, std::set<std::string>> names;
+  const std::regex row("S[0-9]{2}");
+  for (const Scenario& scenario : scenarios()) {
+    const std::string& rows = scenario.rows;
+    for (std::sregex_iterator it(rows.begin(), rows.end(), row), end; it != end; ++it)
+      names[it->str()].insert(family(scenario.name));
+  }
+  std::string text = "| row | scenarios of the lab |\n| --- | --- |\n";
+  for (const auto& [id, all] : names) {
+    text += "| " + id + " |";
+    for (const auto& name : all) text += (name == *all.begin() ? " `" : ", `") + name + "`";
+    text += " |\n";
+  }
+  return text;
+}
+
+TEST(Coverage, TheTableOfTheLabIsTheScenariosOwn) {
+  const std::string path = ACTIVE_MASTER_SOURCE_DIR "/docs/testing.md";
+  std::ifstream in(path);
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  const auto begin = text.find('\n', text.find("<!-- lab:")) + 1;
+  const auto end = text.find("<!-- end -->", begin);
+  ASSERT_NE(end, std::string::npos);
+  const std::string part = rows_as_markdown();
+  if (std::getenv("ACTIVE_MASTER_UPDATE_DOCS") != nullptr) {
+    std::ofstream(path) << text.replace(begin, end - begin, part);
+    return;
+  }
+  EXPECT_EQ(text.substr(begin, end - begin), part)
+      << "run lab_test with ACTIVE_MASTER_UPDATE_DOCS=1 and look at the difference";
 }
 
 class ProcessTest : public testing::Test {

@@ -167,6 +167,11 @@ int run(int argc, char** argv) {
                      "A directory for what was seen of each scenario, as `check` reads it");
   faults->add_flag("--all", line.faults.all, "Every scenario, not only the representative ones");
   faults->add_flag("--list", line.list, "Show the scenarios");
+  faults
+      ->add_option("--soak", line.faults.soak,
+                   "Instead: so many random faults, and two switchovers for each")
+      ->check(CLI::Range(1, 1000000));
+  faults->add_option("--seed", line.faults.seed, "Of the soak; the same faults in the same order");
 
   auto* mixed = app.add_subcommand("mixed", "Every kind of proxy in one cluster");
   mixed->add_option("--switchovers", line.mixed_switchovers, "How many")
@@ -211,7 +216,8 @@ int run(int argc, char** argv) {
       return 0;
     }
     line.faults.lab = line.lab;
-    return result(run_faults(line.faults));
+    if (needs_isolation(line.faults)) (void)Wires::isolate(line.faults.no_isolation);
+    return result(line.faults.soak > 0 ? run_soak(line.faults) : run_faults(line.faults));
   }
   if (demo->parsed()) {
     if (line.with_gate) line.via.emplace_back("gate");

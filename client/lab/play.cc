@@ -1,6 +1,11 @@
 #include "client/lab/play.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <regex>
 
 namespace active_master::lab {
 namespace {
@@ -44,18 +49,28 @@ Play::Play(Cluster& cluster, const Rules& rules)
   recording_.before = footprints(cluster_);
   observer_.emplace(cluster_);
   const std::chrono::microseconds think{1000};
-  loads_.push_back(std::make_unique<Workload>(
-      cluster_,
-      WorkloadOptions{.via = Via::kGate, .writers = 2, .think = think, .first_client = 1}));
-  loads_.push_back(std::make_unique<Workload>(
-      cluster_,
-      WorkloadOptions{.via = Via::kHaproxy, .writers = 2, .think = think, .first_client = 101}));
+  const std::chrono::seconds patience = cluster_.has_wires() ? 3s : 60s;
+  loads_.push_back(std::make_unique<Workload>(cluster_, WorkloadOptions{.via = Via::kGate,
+                                                                        .writers = 2,
+                                                                        .think = think,
+                                                                        .first_client = 1,
+                                                                        .patience = patience}));
+  loads_.push_back(std::make_unique<Workload>(cluster_, WorkloadOptions{.via = Via::kHaproxy,
+                                                                        .writers = 2,
+                                                                        .think = think,
+                                                                        .first_client = 101,
+                                                                        .patience = patience}));
   traffic_must_run();
 }
 
-void Play::traffic_must_run() {
+Play::~Play() {
+  for (const auto& node : cluster_.nodes()) node->thaw();
+  if (cluster_.has_wires()) cluster_.wires().heal();
+}
+
+void Play::traffic_must_run(std::chrono::milliseconds limit) {
   for (const auto& load : loads_) {
-    must(load->wait_for_writes(kTraffic, kTrafficLimit), "traffic doesn't run");
+    must(load->wait_for_writes(kTraffic, limit), "traffic doesn't run");
   }
 }
 
@@ -185,6 +200,7 @@ void Play::finish(const std::string& after) {
   stop_load();
   cluster_.wait_until_in_sync();
   recording_.nodes = cluster_.read_rows();
+  if (failovers_expected_) note_failovers();
   // Sessions end a moment after their clients.
   (void)wait_until(
       kLeakLimit,
@@ -202,6 +218,125 @@ Report Play::report_of_what_is_wrong() {
   (void)wait_until(2s, [] { return false; });  // replication that still runs comes to its end
   recording_.nodes = cluster_.read_rows();
   return check(recording_);
+}
+
+void Play::restart_as_replica(Node& node) {
+  node.kill();
+  std::ifstream in(node.option_file());
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  write_file(node.option_file(), text + "init_rpl_role=SLAVE\n");
+  restart(node);
+  write_file(node.option_file(), text);
+}
+
+std::string Play::says(const Node& node, const std::string& statement) {
+  try {
+    return node.connect().value(statement).value_or("");
+  } catch (const sql::Error&) {
+    return "";
+  }
+}
+
+void Play::bring_back(Node& node) {
+  constexpr auto kLimit = 30s;
+  std::string replication;
+  const bool settled = wait_until(kLimit, [&] {
+    replication = says(node,
+                       "SELECT CONCAT(ROLE, ' ', COALESCE(REPLICATION, '')) FROM "
+                       "INFORMATION_SCHEMA.ACTIVE_MASTER_NODES WHERE LINK = 'SELF'");
+    return replication.starts_with("ACTIVE") || replication.ends_with("FOLLOWING") ||
+           replication.ends_with("DIVERGED");
+  });
+  must(settled, node.name() + " does not come back: " + replication);
+  if (replication.ends_with("DIVERGED")) rebuild(node);
+}
+
+// From a standby that is well, if there is one, and else from the active master itself.
+void Play::rebuild(Node& node) {
+  const std::string active = Cluster::active_node(node);
+  Node* source = &cluster_.node(active);
+  for (const auto& other : cluster_.nodes()) {
+    if (other.get() != &node && other->name() != active) source = other.get();
+  }
+  must(source->stop() == 0, source->name() + " doesn't stop");
+  node.kill();
+  std::filesystem::remove_all(node.data());
+  std::filesystem::copy(source->data(), node.data(), std::filesystem::copy_options::recursive);
+  if (source->name() == active) forget_where_it_was(node);
+  restart(*source);
+  restart(node);
+}
+
+// A copy of an active master has all that it wrote, not only what it applied when it was a standby
+// last. Without the plugin, as this is a write.
+void Play::forget_where_it_was(Node& node) {
+  std::ifstream in(node.option_file());
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  static const std::regex plugin("(plugin_load_add=active_master|active_master_[^\n]*)\n");
+  write_file(node.option_file(), std::regex_replace(text, plugin, "") + "skip_slave_start\n");
+  restart(node);
+  node.connect().execute("SET GLOBAL gtid_slave_pos = @@gtid_binlog_pos");
+  must(node.stop() == 0, node.name() + " doesn't stop");
+  write_file(node.option_file(), text);
+}
+
+Node& Play::must_fail_over_from(const Node& old, std::chrono::milliseconds limit) {
+  const int64_t since = now_us();
+  Node* active = nullptr;
+  must(wait_until(limit,
+                  [&] {
+                    for (const auto& node : cluster_.nodes()) {
+                      if (node.get() == &old || !node->answers()) continue;
+                      const auto fenced = says(*node,
+                                               "SELECT CONCAT(ROLE, FENCED) FROM "
+                                               "INFORMATION_SCHEMA.ACTIVE_MASTER_STATE");
+                      if (fenced == "ACTIVE0") active = node.get();
+                    }
+                    return active != nullptr;
+                  }),
+       "no other node takes the role of " + old.name());
+  const int64_t active_us = now_us();
+  for (const auto& load : loads_)
+    must(load->wait_for_writes(1, kTrafficLimit), "traffic doesn't run after the failover");
+  std::printf("       %s takes over from %s after %lld ms, traffic runs after %lld ms\n",
+              active->name().c_str(), old.name().c_str(),
+              static_cast<long long>((active_us - since) / 1000),
+              static_cast<long long>((now_us() - since) / 1000));
+  return *active;
+}
+
+// Each epoch begins between the last look at its node in which it was not active, and the first in
+// which it was.
+void Play::note_failovers() {
+  struct Begin {
+    std::string node;
+    int64_t earliest_us = 0;
+    int64_t latest_us = 0;
+  };
+  std::map<uint64_t, Begin> epochs;
+  std::map<std::string, int64_t> looked;
+  for (const Observation& seen : recording_.observations) {
+    if (seen.is_proxy) continue;
+    if (seen.role == "ACTIVE" && !epochs.contains(seen.epoch))
+      epochs[seen.epoch] = {seen.who, looked[seen.who], seen.end_us};
+    looked[seen.who] = seen.start_us;
+  }
+  auto& all = recording_.history.switchovers;
+  std::string from = recording_.history.first_active;
+  for (const auto& [epoch, begin] : epochs) {
+    const bool is_told = std::ranges::any_of(all, [&](const Switchover& s) {
+      return s.done && s.to == begin.node && s.start_us <= begin.latest_us &&
+             s.end_us >= begin.earliest_us;
+    });
+    if (begin.node != from && !is_told)
+      all.push_back({.from = from,
+                     .to = begin.node,
+                     .start_us = begin.earliest_us,
+                     .end_us = begin.latest_us,
+                     .done = true});
+    from = begin.node;
+  }
+  std::ranges::stable_sort(all, {}, &Switchover::start_us);
 }
 
 Node& Play::third() {
@@ -223,7 +358,7 @@ OpenTransaction::OpenTransaction(sql::Options account)
 
 sql::Options directly(const Node& node) {
   sql::Options options;
-  options.host = "127.0.0.1";
+  options.host = node.host();
   options.port = node.sql_port();
   return options;
 }

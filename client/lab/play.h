@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <future>
 #include <memory>
 #include <optional>
@@ -25,6 +26,7 @@ using namespace std::chrono_literals;
 inline constexpr std::chrono::milliseconds kPauseTimeout{2000};
 inline constexpr std::chrono::milliseconds kCatchUpTimeout{2000};
 inline constexpr std::chrono::milliseconds kSwitchoverTimeout{20000};
+inline constexpr std::chrono::milliseconds kLease{1000};
 inline constexpr std::chrono::milliseconds kTrafficLimit{
     10000};  // more than the first two together
 
@@ -48,6 +50,10 @@ class Play {
  public:
   // A scenario in which the active master dies has rules that let its clients see it.
   Play(Cluster& cluster, const Rules& rules);
+  // Whatever the scenario has left: nobody sleeps, nothing is cut.
+  ~Play();
+  Play(const Play&) = delete;
+  Play& operator=(const Play&) = delete;
 
   // --- what is done ---
 
@@ -61,6 +67,17 @@ class Play {
   // The role moves, asked on `director`; it must. Returns the exceptions that the report lists.
   std::string move_role(const Node& target, const Node& director);
   void restart(Node& node) { node.start(cluster_.installation()); }
+  // kill -9 if it runs. It comes back as one that forgets what no standby had acknowledged: so an
+  // old active master has nothing of its own, and follows by itself (docs/failover.md).
+  void restart_as_replica(Node& node);
+  // An old active master that slept or was cut off; if it has diverged it is made anew, as a copy
+  // of another.
+  void bring_back(Node& node);
+
+  // From now on nodes may take the role by themselves: what was seen of it counts as switchovers.
+  void expect_failovers() { failovers_expected_ = true; }
+  // Another node than this one becomes active by itself, and traffic runs again. The new one.
+  Node& must_fail_over_from(const Node& old, std::chrono::milliseconds limit = 20s);
 
   // Writes and switchovers that were made beside these.
   void add(std::vector<Write> writes);
@@ -68,13 +85,17 @@ class Play {
 
   // --- what must hold ---
 
-  void traffic_must_run();
+  void traffic_must_run(std::chrono::milliseconds limit = kTrafficLimit);
   [[nodiscard]] bool sees_phase(const std::string& phase, std::chrono::milliseconds limit);
   void must_see_phase(const std::string& phase);
   void must_be_refused(const SwitchoverResult& result, unsigned error);
   void must_have_failed(const SwitchoverResult& result);
   // Nothing has changed: the old active master goes on.
   void old_master_must_be_active();
+
+  // The statement's value; empty when the session is closed meanwhile, as by a node that stands
+  // down.
+  [[nodiscard]] static std::string says(const Node& node, const std::string& statement);
 
   // --- the end ---
 
@@ -91,8 +112,12 @@ class Play {
  private:
   [[nodiscard]] std::optional<ReadBack> read_back() const;
   void stop_load();
+  void note_failovers();
+  void rebuild(Node& node);
+  void forget_where_it_was(Node& node);
 
   Cluster& cluster_;
+  bool failovers_expected_ = false;
   std::string active_;
   Recording recording_;
   uint64_t session_ = 0;

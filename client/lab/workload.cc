@@ -3,6 +3,7 @@
 #include <mysqld_error.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/spdlog.h>
+#include <algorithm>
 
 #include "client/lab/wait.h"
 #include "client/subscriber/subscriber.h"
@@ -13,7 +14,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kStatementLimit = 60s;
 constexpr auto kGateLimit = 30s;
 constexpr auto kRetryPause = 2ms;  // after an error, as a pool does
 
@@ -144,11 +144,12 @@ Workload::Workload(Cluster& cluster, const WorkloadOptions& options) : options_(
     gate_ = own_gate_ ? &**own_gate_ : options.gate;
     account_.user = kAppUser;
     account_.password = kAppPassword;
+    account_.connect_timeout = std::min(account_.connect_timeout, options.patience);
   } else {
     account_ = cluster.through_proxy();
     if (options.port != 0) account_.port = options.port;
   }
-  account_.read_timeout = kStatementLimit;
+  account_.read_timeout = options.patience;
   for (int i = 0; i < options.writers; ++i) {
     Client& client = *clients_.emplace_back(std::make_unique<Client>(
         options_.first_client + static_cast<uint32_t>(i), options_, acknowledged_));

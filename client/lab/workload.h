@@ -44,6 +44,9 @@ struct WorkloadOptions {
   Statements statements = Statements::kPlain;
   uint32_t row_bytes = 0;              // of a row, beside its number
   std::chrono::microseconds lasts{0};  // a transaction, from its INSERT to its COMMIT
+  // A client that waits longer for an answer gives its connection up: the server may be a machine
+  // that is gone.
+  std::chrono::seconds patience{60};
 };
 
 // Runs from construction to stop(). Each write is one row of lab.writes, with its own number even

@@ -176,8 +176,9 @@ std::string ListenerHandshake::check(const Hello& hello) const {
     return "node " + self_.name + " belongs to another cluster";
   }
   if (!is_valid_name(hello.name())) return "the name is not valid";
-  if (hello.kind() != PEER_KIND_NODE && hello.kind() != PEER_KIND_PROXY) {
-    return "neither a node nor a proxy";
+  if (hello.kind() != PEER_KIND_NODE && hello.kind() != PEER_KIND_PROXY &&
+      hello.kind() != PEER_KIND_WITNESS) {
+    return "neither a node nor a proxy nor a witness";
   }
   if (credentials_->has_secret() && hello.nonce().size() != kNonceSize) return "no nonce";
   return {};

@@ -52,6 +52,7 @@ std::string serialize(const Durable& durable, uint64_t serial) {
     put("promise_epoch", std::to_string(durable.promise->epoch.value));
     put("promise_candidate", durable.promise->candidate);
   }
+  if (durable.votes) put("votes", "1");
   const auto sum = checksum(text);
   return text.append(kChecksum).append(std::to_string(sum)).append("\n");
 }
@@ -109,6 +110,7 @@ std::optional<Stored> parse_durable(std::string_view text, std::string& error) {
     promise.candidate = values["promise_candidate"];
     numbers_ok &= to_number(values["promise_epoch"], promise.epoch.value);
   }
+  durable.votes = values["votes"] == "1";
   if (!numbers_ok) {
     error = "a number in it is malformed";
     return std::nullopt;

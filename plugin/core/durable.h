@@ -44,7 +44,7 @@ struct Grant {
 // before it is sent.
 struct Promise {
   Epoch epoch;
-  NodeName candidate;
+  NodeName candidate;  // empty: of what it can't remember, so nobody
 
   bool operator==(const Promise&) const = default;
 };
@@ -58,6 +58,8 @@ struct Durable {
   std::optional<Intent> intent;
   std::optional<Grant> grant;
   std::optional<Promise> promise;
+  // All that it has promised is here; see Voter.
+  bool votes = false;
 
   bool operator==(const Durable&) const = default;
 };

@@ -40,12 +40,13 @@ Node::Node(Config config, const Durable& durable, std::span<const Rule> table)
     durable_.intent.reset();
     durable_.grant.reset();
     durable_.promise.reset();
+    durable_.votes = false;
     if (durable_.active_node == self()) durable_.active_node.clear();
   }
   if (!durable_.active_node.empty() && durable_.active_node != self()) {
     activation_ = Activation{durable_.epoch, durable_.active_node, durable_.active_address, {}};
   }
-  for (const auto& peer : config_.peers) peers_[peer.name].state.node = peer.name;
+  meet_peers();
   actions_.reserve(16);
   was_fenced_ = fenced();
   find_rules_here();
@@ -59,12 +60,14 @@ std::span<Action> Node::handle(const Input& input, Time now, WallTime wall) {
   actions_.emplace_back(PublishView{});
   fired_.clear();
   if (state_ == State::kStopped) return {};
-  if (!std::exchange(has_begun_, true) && has_voters()) voter_.start(now_, config_.lease);
+  if (!std::exchange(has_begun_, true) && has_voters())
+    voter_.start(now_, config_.voters, config_.lease);
   watch_active_master();
   const Event event = std::visit([this](const auto& i) { return absorb(i); }, input);
   if (event != Event::kNone) fire(event);
   while (fire(Event::kAlways)) {
   }
+  recover_vote();
   keep_lease();
   watch_active_master();
   keep_pace();
@@ -135,6 +138,10 @@ Event Node::absorb(const LinkUp& input) {
   peer.error.clear();
   view_changed_ = true;
   send(input.node, node_state());
+  if (peer.is_witness) {
+    if (is_bidding()) send_ask(input.node);
+    return Event::kNone;
+  }
   send_all_proxies(input.node);
   send_history(input.node);
   if (state_ == State::kGranted && durable_.grant->candidate == input.node)
@@ -156,6 +163,9 @@ Event Node::absorb(const LinkDown& input) {
 Event Node::absorb(const FromNode& input) {
   const auto it = peers_.find(input.from);
   if (it == peers_.end()) return Event::kNone;  // not configured: it may listen, but has no say
+  const bool is_vote = std::holds_alternative<NodeState>(input.message) ||
+                       std::holds_alternative<AskReply>(input.message);
+  if (it->second.is_witness && !is_vote) return Event::kNone;  // it has no say in anything else
   it->second.heard_at = now_;
   it->second.heard_wall = wall_;
   from_ = input.from;
@@ -283,15 +293,16 @@ Event Node::absorb(const ServerStatus& input) {
 Event Node::absorb(const Reconfigured& input) {
   // Who voted by another list has made its promises to another majority.
   if (config_.voters != input.config.voters || config_.lease != input.config.lease) {
-    voter_.start(now_, std::max(config_.lease, input.config.lease));
+    voter_.start(now_, input.config.voters, input.config.lease);
     lease_.given.clear();
     lease_.due = now_;
   }
   config_ = input.config;
   std::erase_if(peers_, [&](const auto& peer) {
-    return std::ranges::none_of(config_.peers, [&](const auto& p) { return p.name == peer.first; });
+    const auto& list = peer.second.is_witness ? config_.witnesses : config_.peers;
+    return std::ranges::find(list, peer.first, &NamedAddress::name) == list.end();
   });
-  for (const auto& peer : config_.peers) peers_[peer.name].state.node = peer.name;
+  meet_peers();
   if (activation_ && activation_->node == self()) activation_->sql_address = config_.sql_address;
   dirty_ = view_changed_ = true;
   return Event::kNone;
@@ -423,7 +434,8 @@ Event Node::receive(const NodeName& from, const SwitchoverReport& message) {
                           (message.result == Result::kDone || message.result == Result::kAborted);
   if (is_for_all && !is_known) {  // to those that the director does not reach
     for (const auto& [name, peer] : peers_) {
-      if (peer.link_up && name != from && name != message.from) send(name, message);
+      if (peer.link_up && !peer.is_witness && name != from && name != message.from)
+        send(name, message);
     }
   }
   store(std::make_shared<SwitchoverReport>(message));
@@ -532,7 +544,18 @@ bool Node::linked(const NodeName& node) const {
 }
 
 bool Node::knows(const NodeName& node) const {
-  return node == self() || peers_.contains(node);
+  const auto it = peers_.find(node);
+  return node == self() || (it != peers_.end() && !it->second.is_witness);
+}
+
+void Node::meet_peers() {
+  for (const auto& peer : config_.peers) peers_[peer.name].state.node = peer.name;
+  for (const auto& witness : config_.witnesses) {
+    auto& peer = peers_[witness.name];
+    peer.is_witness = true;
+    peer.state.node = witness.name;
+    peer.state.role = Role::kWitness;
+  }
 }
 
 NodeState Node::node_state() const {
@@ -614,7 +637,7 @@ Error Node::refusal(const SwitchRequest& request) const {
 
 void Node::adopt(const Activation& activation) {
   following_.alone = is_failover(durable_.epoch, activation.epoch);
-  if (following_.alone) failed_over_at_ = now_;
+  if (following_.alone) note_failover();
   attempts_ = 0;
   activation_ = activation;
   durable_.role = Role::kStandby;
@@ -654,8 +677,8 @@ void Node::finish(Result result, Error error) {
   log(error ? LogLine::Level::kWarning : LogLine::Level::kNote, std::move(line));
   store(finished);
   for (const auto& [name, peer] : peers_) {
-    if (peer.link_up && (!finished->check_only || name == finished->requested_by))
-      send(name, *finished);
+    if (peer.is_witness || !peer.link_up) continue;
+    if (!finished->check_only || name == finished->requested_by) send(name, *finished);
   }
   answer(finished->id);
 }
@@ -712,7 +735,7 @@ void Node::send_heartbeat() {
   if (now_ < gossip_at_) return;
   gossip_at_ = now_ + config_.peer_timeout / 3;  // by then they count as gone
   for (const auto& [name, peer] : peers_) {
-    if (peer.link_up) send_all_proxies(name);
+    if (peer.link_up && !peer.is_witness) send_all_proxies(name);
   }
 }
 

@@ -33,7 +33,8 @@ namespace active_master {
 struct Config {
   Identity identity;
   std::vector<NamedAddress> peers;
-  std::string sql_address;  // of this node, as proxies shall route to it
+  std::vector<NamedAddress> witnesses;  // have a vote, and no server
+  std::string sql_address;              // of this node, as proxies shall route to it
   std::string server_version;
 
   Duration switchover_timeout{30'000'000};
@@ -62,8 +63,10 @@ struct Config {
   std::vector<NodeName> voters;
   Duration lease{3'000'000};
   bool auto_failover = false;
-  uint32_t priority = 100;        // who stands first; 0: never by itself
-  Duration cooldown{60'000'000};  // after a failover none begins by itself
+  uint32_t priority = 100;                // who stands first; 0: never by itself
+  Duration cooldown{60'000'000};          // after a failover none begins by itself
+  uint32_t max_failovers = 3;             // in an hour; then none begins by itself
+  Duration max_failover_lag{30'000'000};  // to apply what was received, of who stands by itself
 };
 
 // Shorter ones end within the drain, and are no news.
@@ -86,6 +89,7 @@ struct CheckLocalJob {
   uint32_t candidate_server_id = 0;    // 0: none
   std::vector<uint32_t> members = {};  // server ids of the cluster's nodes
   bool may_change = true;              // what this server replicates from
+  bool may_be_replaced = false;        // by a failover that nobody asked for
 };
 // Wait until no long transaction runs, for so long; then fail, or kill what is left. 0: don't wait.
 struct AwaitTransactionsJob {
@@ -177,6 +181,7 @@ struct ApplyJob {
   std::vector<uint32_t> servers;  // of the cluster's nodes
   Duration timeout{0};            // 0: compare only
   Duration patience{0};           // until what is missing has come
+  bool received_counts = false;   // what is in this server's relay logs is no less its own
 };
 
 // What the operator's program is told of.
@@ -436,6 +441,7 @@ class Node {
   friend struct Mutations;  // those of the simulator's planted faults
 
   struct Peer {
+    bool is_witness = false;
     bool link_up = false;
     bool was_up = false;
     std::optional<Time> heard_at;
@@ -482,7 +488,9 @@ class Node {
     // Of a failover only.
     bool failover = false;
     bool forced = false;
-    bool is_bidding = false;  // its own promise is durable, the others are asked for theirs
+    bool by_itself = false;
+    bool looks_who_has_more = false;  // before it asks for promises
+    bool is_bidding = false;          // its own promise is durable, the others are asked for theirs
     std::set<NodeName>
         vouched_for;  // not connected when it was forced: the operator knows they are off
     std::map<NodeName, AskReply> answers;
@@ -639,13 +647,15 @@ class Node {
   [[nodiscard]] bool has_voters() const { return !config_.voters.empty(); }
   [[nodiscard]] size_t majority() const { return config_.voters.size() / 2 + 1; }
   [[nodiscard]] bool is_voter(const NodeName& node) const;
-  [[nodiscard]] std::string voters_as_text() const;
   [[nodiscard]] bool has_lease() const { return !has_voters() || now_ < lease_.until; }
   [[nodiscard]] Epoch lease_epoch() const;
   [[nodiscard]] Time lease_end() const;
   [[nodiscard]] Time lease_lost_at() const;
   [[nodiscard]] std::string lease_waits_for() const;
   [[nodiscard]] Durable durable_as_voter() const;
+  [[nodiscard]] bool has_vote() const;
+  void recover_vote();
+  void meet_peers();
   void keep_lease();
   void ask_for_lease();
   void give_lease(const NodeName& to, const Ask& ask);
@@ -653,6 +663,8 @@ class Node {
   [[nodiscard]] bool hears_active_master() const;
   [[nodiscard]] bool misses_active_master() const;
   void watch_active_master();
+  void note_failover();
+  [[nodiscard]] Time may_stand_from() const;
   [[nodiscard]] Time watch_wakeup() const;
   void begin_following();
   void rest_from_following();
@@ -700,9 +712,9 @@ class Node {
   Voter voter_;
   bool has_begun_ = false;  // the voter knows when
   Lease lease_;
-  Time stands_at_ = kNever;  // for a failover by itself
-  int attempts_ = 0;         // in vain
-  std::optional<Time> failed_over_at_;
+  Time stands_at_ = kNever;     // for a failover by itself
+  int attempts_ = 0;            // in vain
+  std::deque<Time> failovers_;  // of the last hour, as this node heard of them
   ServerStatus server_;
   bool was_standby_ = false;  // when server_ was read
   bool stopping_ = false;

@@ -58,21 +58,14 @@ std::string Node::recall_waits_for() const {
 std::string Node::why_no_promise(Epoch epoch, const NodeName& candidate) const {
   if (role() == Role::kActive)
     return "it is the active master in epoch " + std::to_string(known_epoch().value);
-  if (!kMayPromise.contains(state_)) return std::string("it is in state ") + to_string(state_);
+  const bool may_give_way = state_ == State::kAsk && operation_->by_itself;
+  if (!kMayPromise.contains(state_) && !may_give_way)
+    return std::string("it is in state ") + to_string(state_);
   if (state_ == State::kRecover && !is_closed()) return "it is not fenced yet";
   if (offer_ && offer_->granted) return "the role was granted to it";
-  if (is_voter(self()) && !voter_.is_free(now_)) return "it gave the lease to " + voter_.holder();
+  if (is_voter(self()) && !has_vote()) return voter_.why_bound(durable_, now_);
   if (epoch == Epoch{}) return {};  // not asked for one yet
-  if (epoch <= known_epoch())
-    return "it knows of epoch " + std::to_string(known_epoch().value) + ", of node " +
-           durable_.active_node;
-  const auto& promise = durable_.promise;
-  if (promise &&
-      (promise->epoch > epoch || (promise->epoch == epoch && promise->candidate != candidate))) {
-    return "it promised epoch " + std::to_string(promise->epoch.value) + " to node " +
-           promise->candidate;
-  }
-  return {};
+  return active_master::why_no_promise(epoch, candidate, durable_);
 }
 
 Event Node::receive(const NodeName& from, const Ask& message) {
@@ -177,7 +170,7 @@ Epoch Node::next_epoch() const {
 // Among the nodes, from 1 on.
 uint64_t Node::place() const {
   uint64_t place = 1;
-  for (const auto& [name, peer] : peers_) place += name < self() ? 1 : 0;
+  for (const auto& peer : config_.peers) place += peer.name < self() ? 1 : 0;
   return place;
 }
 

@@ -47,14 +47,15 @@ void Node::answer_rejoin(const Error& error) {
 std::vector<uint32_t> Node::member_server_ids() const {
   std::vector<uint32_t> ids{config_.identity.server_id};
   for (const auto& [name, peer] : peers_) {
-    if (peer.state.server_id != 0) ids.push_back(peer.state.server_id);
+    if (!peer.is_witness && peer.state.server_id != 0) ids.push_back(peer.state.server_id);
   }
   return ids;
 }
 
 bool Node::knows_all_members() const {
-  return std::ranges::none_of(peers_,
-                              [](const auto& peer) { return peer.second.state.server_id == 0; });
+  return std::ranges::none_of(peers_, [](const auto& peer) {
+    return !peer.second.is_witness && peer.second.state.server_id == 0;
+  });
 }
 
 // This node, and the connected standbys, with what keeps them.

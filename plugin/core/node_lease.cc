@@ -13,16 +13,12 @@ namespace {
 // Each of two clocks may go wrong by half of this.
 constexpr int kDriftShare = 50;
 
+constexpr Duration kFailoverWindow{3'600'000'000};  // in which max_failovers count
+
 }  // namespace
 
 bool Node::is_voter(const NodeName& node) const {
   return std::ranges::find(config_.voters, node) != config_.voters.end();
-}
-
-std::string Node::voters_as_text() const {
-  std::string text;
-  for (const auto& name : config_.voters) text += (text.empty() ? "" : ",") + name;
-  return text;
 }
 
 // --- The holder
@@ -78,11 +74,10 @@ void Node::keep_lease() {
 void Node::ask_for_lease() {
   lease_.due = now_ + config_.lease / 3;
   const auto round = static_cast<uint64_t>(now_.since_start.count());
-  const Ask ask{{}, round, lease_.epoch, true, config_.lease, voters_as_text()};
+  const Ask ask{{}, round, lease_.epoch, true, config_.lease, voter_.voters()};
   for (const auto& voter : config_.voters) {
     if (voter == self()) {
-      if (voter_.give(self(), lease_.epoch, config_.lease, durable_as_voter(), now_).empty())
-        lease_.given[self()] = now_;
+      if (voter_.give(self(), ask, durable_as_voter(), now_).empty()) lease_.given[self()] = now_;
     } else if (const auto it = peers_.find(voter); it != peers_.end() && it->second.link_up) {
       send(voter, ask);
     }
@@ -104,22 +99,34 @@ Time Node::lease_lost_at() const {
 std::string Node::lease_waits_for() const {
   if (has_lease()) return {};
   std::string text =
-      "leases of " + std::to_string(majority()) + " of the voters " + voters_as_text();
+      "leases of " + std::to_string(majority()) + " of the voters " + voter_.voters();
   for (const auto& [voter, refusal] : lease_.refusals) text += "; " + voter + " says: " + refusal;
   return text;
 }
 
 // --- The voter
 
+void Node::recover_vote() {
+  if (!has_voters() || durable_.votes || !knows_all_members()) return;
+  Promise highest;
+  for (const auto& [name, peer] : peers_) {
+    const Promise promise = promise_of(peer.state);
+    if (promise.epoch > highest.epoch) highest = promise;
+  }
+  gain_vote(durable_, highest);
+  run_aside(PersistJob{durable_});
+}
+
+// This node's own, for another or for itself.
+bool Node::has_vote() const {
+  return is_voter(self()) && voter_.why_bound(durable_, now_).empty();
+}
+
 void Node::give_lease(const NodeName& to, const Ask& ask) {
   AskReply reply;
   reply.round = ask.round;
   reply.epoch = ask.epoch;
-  if (ask.voters != voters_as_text()) {
-    reply.refusal = cut("its active_master_voters is '" + voters_as_text() + "'");
-  } else {
-    reply.refusal = voter_.give(to, ask.epoch, ask.lease, durable_, now_);
-  }
+  reply.refusal = voter_.give(to, ask, durable_, now_);
   reply.promised = reply.refusal.empty();
   if (durable_.promise) reply.promise = durable_.promise->epoch;
   send(to, std::move(reply));
@@ -158,11 +165,24 @@ bool Node::misses_active_master() const {
          kMayStand.contains(state_) && !stopping_ &&
          (state_ != State::kRecover || (is_closed() && lease_.epoch == Epoch{})) &&
          following_.status != Replication::kDiverged && !hears_active_master() &&
-         knows(durable_.active_node) &&
-         (!failed_over_at_ || now_ >= *failed_over_at_ + config_.cooldown);
+         knows(durable_.active_node) && now_ >= may_stand_from();
 }
 
-// The higher its priority the sooner a node stands; of the same, in the order of their names.
+void Node::note_failover() {
+  failovers_.push_back(now_);
+  while (failovers_.front() + kFailoverWindow < now_) failovers_.pop_front();
+}
+
+// A cluster that fails over again and again needs a person.
+Time Node::may_stand_from() const {
+  if (failovers_.empty()) return {};
+  const Time calm = failovers_.back() + config_.cooldown;
+  if (config_.max_failovers == 0 || failovers_.size() < config_.max_failovers) return calm;
+  return std::max(calm, failovers_[failovers_.size() - config_.max_failovers] + kFailoverWindow);
+}
+
+// The higher its priority the sooner a node stands; of the same, in the order of their names. One
+// turn is longer than it takes the one before to ask everybody (FailoverRules::answer_limit).
 void Node::watch_active_master() {
   // A lease that this node gave to a candidate does not count.
   const bool is_well = is_voter(self())
@@ -174,12 +194,13 @@ void Node::watch_active_master() {
     return;
   }
   if (stands_at_ != kNever) return;
-  const auto turn =
-      (100 - std::min<int64_t>(config_.priority, 100)) + static_cast<int64_t>(place()) - 1;
+  const bool is_after = durable_.active_node < self();  // whose place is free
+  const auto turn = (100 - std::min<int64_t>(config_.priority, 100)) +
+                    static_cast<int64_t>(place()) - (is_after ? 2 : 1);
   // Whoever has tried in vain, as another is ahead or was not heard, leaves it more and more time.
   const auto patience =
       attempts_ > 0 ? config_.lease / 2 * (1 << std::min(attempts_ - 1, 4)) : Duration{0};
-  stands_at_ = now_ + config_.lease / 8 * std::min<int64_t>(turn, 40) + patience;
+  stands_at_ = now_ + config_.lease / 4 * std::min<int64_t>(turn, 40) + patience;
 }
 
 Time Node::watch_wakeup() const {
@@ -187,8 +208,7 @@ Time Node::watch_wakeup() const {
   if (stands_at_ != kNever) return stands_at_;
   Time next = kNever;
   if (voter_.until() > now_) next = voter_.until();
-  if (failed_over_at_ && *failed_over_at_ + config_.cooldown > now_)
-    next = std::min(next, *failed_over_at_ + config_.cooldown);
+  if (const Time from = may_stand_from(); from > now_) next = std::min(next, from);
   return next;
 }
 

@@ -252,7 +252,7 @@ void Node::send_all_proxies(const NodeName& to) {
 
 void Node::send_proxy_news() {
   for (const auto& [peer_name, peer] : peers_) {
-    if (!peer.link_up) continue;
+    if (!peer.link_up || peer.is_witness) continue;
     ProxyNews news;
     for (const auto& name : proxy_news_) {
       const auto it = proxies_.find(name);

@@ -153,7 +153,9 @@ std::shared_ptr<const View> Node::view() const {
                          own.fenced, own.read_only, own.gtid_position, own.server_id,
                          own.server_version, wall_, view->last_error, own.replication,
                          own.replication_error});
-  for (const auto& peer : config_.peers) {
+  auto others = config_.peers;
+  others.insert(others.end(), config_.witnesses.begin(), config_.witnesses.end());
+  for (const auto& peer : others) {
     const auto it = peers_.find(peer.name);
     if (it == peers_.end()) continue;
     const auto& [name, p] = *it;

@@ -245,7 +245,7 @@ struct Rules {
     operation.phase_since = n.now_;
     n.phase_deadline_ = n.now_ + n.config_.peer_timeout;
     n.run(CheckLocalJob{n.peers_[n.request_->target].state.server_id, n.member_server_ids(),
-                        n.config_.repoint});
+                        n.config_.repoint, n.has_voters()});
   }
   static void add_checks(Node& n, const NodeName& node, const std::vector<CheckRow>& rows) {
     auto& checks = n.operation_->report->checks;
@@ -340,10 +340,9 @@ struct Rules {
     auto& operation = *n.operation_;
     operation.probe_sent = n.now_;
     operation.running = n.job_->running;
-    const auto& config = n.config_;
-    n.send(operation.report->to,
-           Probe{operation.report->id, ++operation.probe, n.job_->text,
-                 only_check(n) ? config.approach_max_lag : config.approach_timeout});
+    // Beyond that it is not close anyway: better slow writes down soon than wait for a long lag.
+    n.send(operation.report->to, Probe{operation.report->id, ++operation.probe, n.job_->text,
+                                       n.config_.approach_max_lag});
   }
   static void slow_down(Node& n) {
     auto& operation = *n.operation_;

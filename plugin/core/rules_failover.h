@@ -66,8 +66,7 @@ struct FailoverRules {
   static bool stands(const Node& n) { return n.now_ >= n.stands_at_; }
   // This node's own vote counts while no lease that it gave lasts.
   static size_t votes(const Node& n) {
-    const bool own = n.is_voter(n.self()) && n.voter_.is_free(n.now_);
-    return (own ? 1U : 0U) +
+    return (n.has_vote() ? 1U : 0U) +
            static_cast<size_t>(std::ranges::count_if(n.operation_->answers, [&](const auto& a) {
              const bool given =
                  n.operation_->is_bidding ? a.second.promised : a.second.refusal.empty();
@@ -90,8 +89,8 @@ struct FailoverRules {
   }
   // Nobody is worth waiting for any longer.
   static bool all_answered(const Node& n) {
-    return time_is_up(n) || std::ranges::none_of(n.config_.peers, [&](const auto& peer) {
-             return n.linked(peer.name) && !answer_of(n, peer.name);
+    return time_is_up(n) || std::ranges::none_of(n.peers_, [&](const auto& peer) {
+             return n.linked(peer.first) && !answer_of(n, peer.first);
            });
   }
   static bool answered_for_check(const Node& n) {
@@ -100,9 +99,9 @@ struct FailoverRules {
   static Error votes_objection(const Node& n) {
     if (!all_answered(n) || votes(n) >= n.majority()) return {};
     std::string text = std::to_string(votes(n)) + " of " + std::to_string(n.config_.voters.size()) +
-                       " votes (" + n.voters_as_text() + ")";
-    if (n.is_voter(n.self()) && !n.voter_.is_free(n.now_))
-      text += "; " + n.self() + " gave the lease to " + n.voter_.holder();
+                       " votes (" + n.voter_.voters() + ")";
+    if (n.is_voter(n.self()) && !n.has_vote())
+      text += "; " + n.self() + ": " + n.voter_.why_bound(n.durable_, n.now_);
     for (const auto& [node, answer] : n.operation_->answers) {
       if (!answer.refusal.empty()) text += "; " + node + " says: " + answer.refusal;
     }
@@ -212,6 +211,7 @@ struct FailoverRules {
         {n.wall_ * 64 + n.config_.identity.server_id % 64}, n.self(), n.self(), false, true, false};
     n.stands_at_ = kNever;
     begin(n);
+    n.operation_->by_itself = true;
   }
   static void begin(Node& n) {
     n.cancel_job();
@@ -309,6 +309,7 @@ struct FailoverRules {
   static void apply(Node& n) {
     auto job = comparison(n);
     job.timeout = std::max(n.operation_->deadline - n.now_, Duration{1});
+    if (n.operation_->by_itself) job.timeout = std::min(job.timeout, n.config_.max_failover_lag);
     if (!n.operation_->forced) job.patience = n.config_.catch_up_timeout;
     n.phase_deadline_ = kNever;
     n.run(std::move(job));
@@ -333,7 +334,10 @@ struct FailoverRules {
     return !n.config_.hook.empty() && !std::holds_alternative<HookJob>(*n.awaited_job_);
   }
   static void ask_the_operator(Node& n) { n.run(n.hook_job(Hook::kFailover, "")); }
-  static void persist_activation(Node& n) { Rules::persist_active(n, n.operation_->report->epoch); }
+  static void persist_activation(Node& n) {
+    n.note_failover();
+    Rules::persist_active(n, n.operation_->report->epoch);
+  }
   static void give_up(Node& n) {
     n.cancel_job();
     n.following_.status = Replication::kNone;  // it may have been stopped
@@ -342,6 +346,28 @@ struct FailoverRules {
              : n.operation_->is_bidding ? Result::kAborted
                                         : Result::kRefused,
              failure);
+  }
+  // Nobody who was asked by a person wants to know: it is told of it in the end.
+  static bool looks_first(const Node& n) {
+    return all_answered(n) && n.operation_->by_itself && !n.operation_->looks_who_has_more;
+  }
+  static void look_who_has_more(Node& n) {
+    n.operation_->looks_who_has_more = true;
+    auto job = comparison(n);
+    job.received_counts = true;
+    n.phase_deadline_ = kNever;
+    n.run(std::move(job));
+  }
+  static bool may_bid(const Node& n) { return all_answered(n) && !n.operation_->by_itself; }
+  // Rivals that refuse each other would both have stood in vain.
+  static bool gives_way(const Node& n) {
+    return n.operation_->by_itself && Rules::has_no_role(n) && promises(n);
+  }
+  static void give_way(Node& n) {
+    n.operation_->failure =
+        make_error(ErrorCode::kNoPromise, "node " + n.from_ + " stands, and has come further");
+    give_up(n);
+    promise(n);
   }
   static void give_up_and_recall(Node& n) {
     give_up(n);
@@ -354,11 +380,12 @@ namespace {
 constexpr States kMayBid{State::kStandby, State::kRecover, State::kGranted, State::kFollow,
                          State::kRequest};
 constexpr States kBidding{State::kAsk, State::kBid, State::kApply};
-constexpr States kBusy =
+constexpr States kBusyElsewhere =
     States(State::kStart, State::kNew, State::kBootstrapCheck, State::kBootstrapPersist,
            State::kReopen, State::kActive, State::kGrant, State::kResume, State::kAbortPersist,
            State::kAbortOpen, State::kActivatePersist, State::kActivateOpen) |
-    kHarmless | kUndoable | kBidding;
+    kHarmless | kUndoable | States(State::kBid, State::kApply);
+constexpr States kBusy = kBusyElsewhere | States(State::kAsk);
 
 // clang-format off
 const Rule kFailoverRules[] = {
@@ -375,7 +402,7 @@ const Rule kFailoverRules[] = {
   "persist the promise, answer", FailoverRules::promise, State::kStandby, true, "promised: this node helps nobody to a lower epoch"},
 {805, States(State::kGranted), Event::kAsk, "binding, and nothing speaks against it", FailoverRules::promises,
   "persist the promise, answer, ask every peer", FailoverRules::promise_and_keep_the_grant, State::kRecover, false, "promised: what was granted is offered again only if nobody is active above it"},
-{806, kMayBid | kBusy, Event::kAsk, "", nullptr,
+{806, kMayBid | kBusyElsewhere, Event::kAsk, "", nullptr,
   "answer", FailoverRules::answer, State::kStandby, true, "asked whether this node would let another have the role"},
 {807, kBidding, Event::kAlways, "it failed, or was a check; this node was active, or granted the role", FailoverRules::over_and_has_role,
   "report, ask every peer", FailoverRules::give_up_and_recall, State::kRecover, false, "no failover: this node looks again whether it may go on"},
@@ -393,7 +420,7 @@ const Rule kFailoverRules[] = {
   "compare GTIDs", FailoverRules::compare, State::kApply, false, "what would be lost?"},
 {814, States(State::kAsk), Event::kAlways, "everyone who can has answered, and something speaks against it", FailoverRules::objected,
   "note the cause", FailoverRules::object, State::kStandby, true, "the active master is alive, or somebody who might take writes does not answer"},
-{815, States(State::kAsk), Event::kAlways, "everyone who can has answered", FailoverRules::all_answered,
+{815, States(State::kAsk), Event::kAlways, "everyone who can has answered; a person asked for it", FailoverRules::may_bid,
   "persist its own promise, for an epoch that nobody else can choose", FailoverRules::persist_bid, State::kBid, false, "nothing speaks against the failover"},
 {816, States(State::kBid), Event::kJobDone, "", nullptr,
   "ask every peer for a promise", FailoverRules::ask_for_promises, State::kBid, true, "this node itself follows no lower epoch any more"},
@@ -433,6 +460,18 @@ const Rule kFailoverRules[] = {
   "adopt that activation, stand down", FailoverRules::learn_that_the_grant_was_taken, State::kStandby, false, "the role went there, and is on its way back: nobody announces what lies between"},
 {836, States(State::kActive), Event::kAlways, "its lease has run out", FailoverRules::lease_lost,
   "stand down, ask again", FailoverRules::close_and_recall, State::kRecover, false, "no majority of voters has renewed the lease: fenced until one does"},
+
+// --- rivals, and who of them shall stand ---
+{837, States(State::kAsk), Event::kAsk, "binding, nothing speaks against it, and nobody asked this node to stand", FailoverRules::gives_way,
+  "report, persist the promise, answer", FailoverRules::give_way, State::kStandby, false, "another stands, too, and has come further: this node gives way"},
+{838, States(State::kAsk), Event::kAsk, "", nullptr,
+  "answer", FailoverRules::answer, State::kStandby, true, "asked by a rival that is no further"},
+{839, States(State::kAsk), Event::kAlways, "everyone who can has answered; nobody asked this node to stand", FailoverRules::looks_first,
+  "compare GTIDs", FailoverRules::look_who_has_more, State::kAsk, true, "who has received most shall stand"},
+{840, States(State::kAsk), Event::kJobDone, "another has more", FailoverRules::others_have_more,
+  "note the cause", FailoverRules::fail_others_ahead, State::kStandby, true, "another node has received more: let it stand"},
+{841, States(State::kAsk), Event::kJobDone, "", nullptr,
+  "persist its own promise, for an epoch that nobody else can choose", FailoverRules::persist_bid, State::kBid, false, "nobody who answers has received more"},
 };
 // clang-format on
 

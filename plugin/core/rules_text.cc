@@ -44,7 +44,7 @@ const Ignored kIgnored[] = {
      kBootstrapping | kCandidate |
          States(S::kStart, S::kRecover, S::kReopen, S::kStandby, S::kActive, S::kStopped),
      "no switchover is directed here"},
-    {E::kJobDone, kNothingAwaited | States(S::kPause, S::kCatchUp, S::kAsk), "no job is awaited"},
+    {E::kJobDone, kNothingAwaited | States(S::kPause, S::kCatchUp), "no job is awaited"},
     {E::kJobFailed, kNothingAwaited, "no job is awaited"},
     {E::kHigherActivation, States(S::kStart),
      "what is durable is looked at first; news are repeated"},

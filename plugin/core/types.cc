@@ -12,6 +12,8 @@ const char* to_string(Role role) {
       return "STANDBY";
     case Role::kActive:
       return "ACTIVE";
+    case Role::kWitness:
+      return "WITNESS";
   }
   return "?";
 }

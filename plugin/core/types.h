@@ -57,7 +57,7 @@ inline constexpr Time kNever{Duration::max()};
 // Wall clock for people only, microseconds since 1970.
 using WallTime = uint64_t;
 
-enum class Role { kUnconfigured, kNew, kStandby, kActive };
+enum class Role { kUnconfigured, kNew, kStandby, kActive, kWitness };
 
 // Phases of a switchover as people see them.
 enum class Phase {

@@ -53,6 +53,8 @@ protocol::Role to_wire(Role role) {
       return protocol::ROLE_STANDBY;
     case Role::kActive:
       return protocol::ROLE_ACTIVE;
+    case Role::kWitness:
+      return protocol::ROLE_WITNESS;
   }
   return protocol::ROLE_UNKNOWN;
 }
@@ -67,6 +69,8 @@ std::optional<Role> from_wire(protocol::Role role) {
       return Role::kStandby;
     case protocol::ROLE_ACTIVE:
       return Role::kActive;
+    case protocol::ROLE_WITNESS:
+      return Role::kWitness;
     default:
       return std::nullopt;
   }

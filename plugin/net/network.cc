@@ -1,5 +1,6 @@
 #include "plugin/net/network.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "client/protocol/dialler.h"
@@ -48,6 +49,12 @@ void send_faultily(boost::asio::io_context& io, const std::string& point, Send s
   });
 }
 
+bool may_say(bool is_witness, const NodeMessage& message) {
+  if (const auto* state = std::get_if<NodeState>(&message))
+    return is_witness == (state->role == Role::kWitness);
+  return !is_witness || std::holds_alternative<AskReply>(message);
+}
+
 // False: it isn't heard. The lie is that an offer is a grant.
 [[maybe_unused]] bool hears(NodeMessage& message) {
   const fault::Fault fault = fault::at("hear_" + fault_point(message));
@@ -59,8 +66,9 @@ void send_faultily(boost::asio::io_context& io, const std::string& point, Send s
 }  // namespace
 
 bool NetworkOptions::goes_on_with(const NetworkOptions& other) const {
-  return cluster == other.cluster && node == other.node && listen_address == other.listen_address &&
-         port == other.port && peers == other.peers && peer_timeout == other.peer_timeout &&
+  return cluster == other.cluster && node == other.node && kind == other.kind &&
+         listen_address == other.listen_address && port == other.port && peers == other.peers &&
+         witnesses == other.witnesses && peer_timeout == other.peer_timeout &&
          credentials->demands_as(*other.credentials);
 }
 
@@ -98,7 +106,6 @@ class Network::Link : public std::enable_shared_from_this<Link> {
     const auto connection = connection_;  // which a full queue ends
     if (connection) connection->send(std::move(bytes));
   }
-  [[nodiscard]] const std::string& host() const { return peer_.address.host; }
   [[nodiscard]] bool is_up() const { return connection_ != nullptr; }
 
   void end_if_opened_with_another_secret(const protocol::Credentials& credentials) {
@@ -174,7 +181,8 @@ struct Network::Session {
   bool is_refused = false;  // it is told so, then it ends
   bool has_ended = false;   // its handlers that are still queued do nothing
 
-  [[nodiscard]] bool is_node() const { return handshake->kind() == protocol::PEER_KIND_NODE; }
+  [[nodiscard]] bool is_proxy() const { return handshake->kind() == protocol::PEER_KIND_PROXY; }
+  [[nodiscard]] bool is_witness() const { return handshake->kind() == protocol::PEER_KIND_WITNESS; }
   [[nodiscard]] const std::string& name() const { return handshake->name(); }
 };
 
@@ -201,9 +209,11 @@ Network::~Network() {
 }
 
 std::string Network::start() {
-  for (const auto& peer : options_.peers) {
-    auto& link = links_[peer.name] = std::make_shared<Link>(*this, peer);
-    link->dial();
+  for (const auto* list : {&options_.peers, &options_.witnesses}) {
+    for (const auto& peer : *list) {
+      auto& link = links_[peer.name] = std::make_shared<Link>(*this, peer);
+      link->dial();
+    }
   }
   if (options_.port == 0) return {};
   error_code error;
@@ -223,7 +233,7 @@ std::string Network::start() {
 }
 
 protocol::Self Network::self() const {
-  return {options_.cluster, options_.node, protocol::PEER_KIND_NODE, ACTIVE_MASTER_VERSION};
+  return {options_.cluster, options_.node, options_.kind, ACTIVE_MASTER_VERSION};
 }
 
 void Network::use(protocol::CredentialsPtr credentials) {
@@ -350,13 +360,21 @@ void Network::greet(const SessionPtr& session, const Frame& frame) {
 
 // Why somebody who has proved to be who it says may not come in all the same.
 std::string Network::why_not(const Session& session) const {
-  const auto peer = links_.find(session.name());
-  if (session.is_node() && peer == links_.end()) {
-    return "node " + options_.node + " has no '" + session.name() + "' in active_master_peers";
+  const bool is_here_a_witness = options_.kind == protocol::PEER_KIND_WITNESS;
+  if (session.is_proxy() && is_here_a_witness)
+    return options_.node + " is a witness: proxies connect to nodes";
+  const auto& list = session.is_witness() ? options_.witnesses : options_.peers;
+  const auto peer = std::ranges::find(list, session.name(), &NamedAddress::name);
+  if (!session.is_proxy() && peer == list.end()) {
+    return (is_here_a_witness ? "witness " : "node ") + options_.node + " has no '" +
+           session.name() + "' in " +
+           (is_here_a_witness      ? "its --node"
+            : session.is_witness() ? "active_master_witnesses"
+                                   : "active_master_peers");
   }
   const auto& connection = *session.connection;
   if (connection.is_certified_as(session.name()) ||
-      (session.is_node() && connection.is_certified_for_host(peer->second->host()))) {
+      (!session.is_proxy() && connection.is_certified_for_host(peer->address.host))) {
     return {};
   }
   return "TLS: the certificate does not bear the name '" + session.name() + "'";
@@ -390,12 +408,12 @@ void Network::admit(const SessionPtr& session) {
   session->timer.cancel();
   handshakes_.remove(session);
   // Who reconnects is heard on its newest session; the older one is a leftover.
-  const auto old = std::exchange((session->is_node() ? nodes_ : proxies_)[name], session);
+  const auto old = std::exchange((session->is_proxy() ? proxies_ : nodes_)[name], session);
   if (old) old->connection->close("replaced by a newer session");
   const auto on_closed = [this, session](const std::string& reason) { forget(session, reason); };
   auto& connection = *session->connection;
   connection.send(session->handshake->welcome());
-  if (session->is_node()) {
+  if (!session->is_proxy()) {
     connection.limit_frames(protocol::kMaxFrameSize);
     connection.hand_over(
         options_.peer_timeout, [this, session](const Frame& frame) { hear_node(session, frame); },
@@ -413,8 +431,10 @@ void Network::admit(const SessionPtr& session) {
 
 void Network::hear_node(const SessionPtr& session, const Frame& frame) {
   auto message = node_message_from_wire(frame);
-  if (!message) {
-    const std::string reason = "node=" + session->name() + ": a message that no node sends";
+  const char* kind = session->is_witness() ? "witness" : "node";
+  if (!message || !may_say(session->is_witness(), *message)) {
+    const std::string reason =
+        std::string(kind) + "=" + session->name() + ": a message that no " + kind + " sends";
     log_refusal(session->ip(), reason);
     return session->connection->close(reason);
   }
@@ -448,7 +468,7 @@ void Network::forget(const SessionPtr& session, const std::string& reason) {
     if (session->connection) session->connection->abandon();
     return;
   }
-  if (session->is_node()) {
+  if (!session->is_proxy()) {
     const auto it = nodes_.find(session->name());
     if (it != nodes_.end() && it->second == session) nodes_.erase(it);
     return;

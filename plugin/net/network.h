@@ -4,7 +4,8 @@
 //
 // Nothing that arrives is believed: the door is limited (doorkeeper.h), who comes in proves itself
 // (client/protocol/handshake.h), and what it may say afterwards depends on what it is: a node's
-// messages are its own, a proxy can only tell its state.
+// messages are its own, a proxy can only tell its state, a witness its state and its vote. A
+// witness has such a network itself, to which only nodes have access.
 //
 // All of it runs on the thread of its io_context.
 #pragma once
@@ -33,9 +34,11 @@ namespace active_master {
 struct NetworkOptions {
   std::string cluster;
   NodeName node;
+  protocol::PeerKind kind = protocol::PEER_KIND_NODE;  // or PEER_KIND_WITNESS
   std::string listen_address;
   uint16_t port = 0;  // 0: don't listen
   std::vector<NamedAddress> peers;
+  std::vector<NamedAddress> witnesses;
   Duration peer_timeout{5'000'000};
   Duration proxy_silence = protocol::kProxySilence;
   protocol::CredentialsPtr credentials = protocol::no_credentials();

@@ -19,6 +19,7 @@
 #include "client/subscriber/subscriber.h"
 #include "client/subscriber/traffic_gate.h"
 #include "plugin/net/codec.h"
+#include "plugin/net/test_node.h"
 
 namespace active_master {
 namespace {
@@ -32,114 +33,6 @@ using std::chrono::seconds;
 using testing::HasSubstr;
 
 constexpr const char* kSecret = "the-secret-of-this-test-cluster";
-
-// A node without a core: its network on a thread of its own, and what that delivered.
-class TestNode {
- public:
-  explicit TestNode(NetworkOptions options) : options_(std::move(options)) {
-    // Another process may take a free port before we do.
-    for (int i = 0; i < 20; ++i) {
-      if (options_.port == 0 || i > 0) options_.port = free_port();
-      network_ = make();
-      if (network_->start().empty()) break;
-      network_.reset();
-    }
-    thread_ = std::thread([this] { io_.run(); });
-  }
-  ~TestNode() {
-    run([this] { network_.reset(); });
-    work_.reset();
-    io_.stop();
-    thread_.join();
-  }
-
-  [[nodiscard]] NamedAddress address() const {
-    return {options_.node, {"127.0.0.1", options_.port}};
-  }
-  [[nodiscard]] uint16_t port() const { return options_.port; }
-
-  template <typename Work>
-  auto run(Work work) -> decltype(work()) {
-    std::packaged_task<decltype(work())()> task(std::move(work));
-    auto result = task.get_future();
-    boost::asio::post(io_, [&task] { task(); });
-    return result.get();
-  }
-  void send_to(const std::string& node, const NodeMessage& message) {
-    run([&] { network_->send(node, message); });
-  }
-  void send_to_all(const NodeState& state) {
-    run([&] { network_->send_to_all(state, true); });
-  }
-  void use(const protocol::CredentialsPtr& credentials) {
-    run([&] { network_->use(credentials); });
-  }
-
-  // How often an input of the type was delivered that the condition holds for.
-  template <typename Type, typename Condition>
-  [[nodiscard]] int count(Condition condition) {
-    const std::lock_guard lock(mutex_);
-    int found = 0;
-    for (const auto& input : inputs_) {
-      const auto* wanted = std::get_if<Type>(&input);
-      found += wanted != nullptr && condition(*wanted) ? 1 : 0;
-    }
-    return found;
-  }
-  [[nodiscard]] bool linked(const std::string& peer) {
-    return count<LinkUp>([&](const LinkUp& up) { return up.node == peer; }) >
-           count<LinkDown>([&](const LinkDown& down) { return down.node == peer; });
-  }
-  [[nodiscard]] std::string last_error(const std::string& peer) {
-    const std::lock_guard lock(mutex_);
-    for (auto it = inputs_.rbegin(); it != inputs_.rend(); ++it) {
-      const auto* down = std::get_if<LinkDown>(&*it);
-      if (down != nullptr && down->node == peer) return down->error;
-    }
-    return {};
-  }
-  [[nodiscard]] bool has_proxy(const std::string& name) {
-    return count<ProxyConnected>([&](const auto& proxy) { return proxy.proxy == name; }) >
-           count<ProxyLost>([&](const auto& proxy) { return proxy.proxy == name; });
-  }
-  [[nodiscard]] int probes_from(const std::string& node) {
-    return count<FromNode>([&](const FromNode& input) {
-      return input.from == node && std::holds_alternative<Probe>(input.message);
-    });
-  }
-  [[nodiscard]] std::string log() {
-    const std::lock_guard lock(mutex_);
-    return log_;
-  }
-  [[nodiscard]] size_t inputs() {
-    const std::lock_guard lock(mutex_);
-    return inputs_.size();
-  }
-
- private:
-  std::unique_ptr<Network> make() {
-    return std::make_unique<Network>(
-        io_, options_,
-        [this](Input input) {
-          const std::lock_guard lock(mutex_);
-          inputs_.push_back(std::move(input));
-        },
-        [this](const LogLine& line) {
-          const std::lock_guard lock(mutex_);
-          log_ += line.text + "\n";
-        });
-  }
-
-  NetworkOptions options_;
-  boost::asio::io_context io_;
-  std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work_{
-      io_.get_executor()};
-  std::unique_ptr<Network> network_;
-  std::mutex mutex_;
-  std::vector<Input> inputs_;
-  std::string log_;
-  std::thread thread_;
-};
 
 NodeState some_state() {
   NodeState state;
@@ -158,6 +51,13 @@ class NetworkTest : public testing::Test {
   }
   static protocol::Self node(const std::string& name) {
     return {"test", name, protocol::PEER_KIND_NODE, "1"};
+  }
+  // That dials node1.
+  static NetworkOptions witness_options(const TestNode& of, const CredentialFiles& files) {
+    NetworkOptions result = peer_options(of, files);
+    result.node = "w";
+    result.kind = protocol::PEER_KIND_WITNESS;
+    return result;
   }
   static protocol::Self proxy(const std::string& name) {
     return {"test", name, protocol::PEER_KIND_PROXY, "1"};
@@ -278,6 +178,47 @@ TEST_F(NetworkTest, ANodeThatIsNoPeerStaysOutside) {
 }
 
 // --- TLS ---
+
+TEST_F(NetworkTest, AWitnessComesInWhereItIsConfiguredAndSaysWhatAWitnessMay) {
+  const auto files = secret();
+  auto with_witness = options(files);
+  with_witness.witnesses = {{"w", {"127.0.0.1", 1}}};
+  TestNode node1(with_witness);
+  TestNode witness(witness_options(node1, files));
+  ASSERT_TRUE(eventually([&] { return witness.linked("node1"); })) << witness.last_error("node1");
+  const auto heard = [&] {
+    return node1.count<FromNode>([](const FromNode& input) { return input.from == "w"; });
+  };
+  NodeState state;
+  state.node = "w";
+  state.role = Role::kWitness;
+  witness.send_to("node1", state);
+  witness.send_to("node1", AskReply());
+  ASSERT_TRUE(eventually([&] { return heard() == 2; })) << node1.log();
+  witness.send_to("node1", Probe{{7}, 1, "", Duration{0}});
+  ASSERT_TRUE(eventually([&] {
+    return node1.log().find("witness=w: a message that no witness sends") != std::string::npos;
+  }));
+  ASSERT_TRUE(eventually([&] { return witness.linked("node1"); }));
+  state.role = Role::kActive;
+  witness.send_to("node1", state);
+  ASSERT_TRUE(
+      eventually([&] { return witness.count<LinkDown>([](const auto&) { return true; }) == 2; }));
+  EXPECT_EQ(heard(), 2);
+}
+
+TEST_F(NetworkTest, ANodeIsNoWitnessAndAWitnessNoNode) {
+  const auto files = secret();
+  TestNode node1(options(files));  // it knows node2, and no witness
+  TestNode witness(witness_options(node1, files));
+  auto in_disguise = witness_options(node1, files);
+  in_disguise.node = "node2";
+  TestNode disguised(in_disguise);
+  for (auto* who : {&witness, &disguised}) {
+    ASSERT_TRUE(eventually([&] { return !who->last_error("node1").empty(); }));
+    EXPECT_THAT(who->last_error("node1"), HasSubstr("in active_master_witnesses"));
+  }
+}
 
 TEST_F(NetworkTest, ACertificateOfAnotherCaIsRefused) {
   protocol::TestCa ca(directory);

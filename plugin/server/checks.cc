@@ -126,6 +126,25 @@ std::vector<CheckRow> check_active_master(Session& session, const CheckLocalJob&
          gap,
          "accounts with READ ONLY ADMIN can change the schema of a standby: don't use them"});
   }
+  if (job.may_be_replaced) {
+    const auto status = [&session](const std::string& name) {
+      return session.value(
+          "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = "
+          "'Rpl_semi_sync_master_" +
+          name + "'");
+    };
+    const bool waits = status("status") == "ON" && number(status("clients")) > 0;
+    rows.push_back({{},
+                    "semi-synchronous replication",
+                    waits ? Verdict::kOk : Verdict::kWarning,
+                    waits ? "every acknowledged write is on a standby, too"
+                          : "the server waits for no standby: what it acknowledged last may be on "
+                            "it alone",
+                    waits
+                        ? ""
+                        : "switch rpl_semi_sync_master_enabled on here and "
+                          "rpl_semi_sync_slave_enabled on standbys, else a failover may lose it"});
+  }
   if (job.candidate_server_id != 0) {
     const auto obstacle = why_it_cannot_follow(session, job);
     rows.push_back({{},

@@ -87,7 +87,10 @@ void show_node(const NodeView& node, RowWriter& rows) {
   rows.text(node.name);
   node.address ? rows.text(*node.address) : rows.null();
   rows.text(node.link);
-  if (node.last_seen) {
+  if (node.last_seen && node.role == Role::kWitness) {
+    rows.text(to_string(node.role)).counter(node.epoch.value);
+    rows.null().null().null().null().null().null().time(*node.last_seen);
+  } else if (node.last_seen) {
     rows.text(role_name(node.role, node.replication))
         .counter(node.epoch.value)
         .text_or_null(node.sql_address)

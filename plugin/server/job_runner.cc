@@ -211,6 +211,9 @@ void perform(Context& context, const OpenWritesJob&, JobDone&) {
 void perform(Context& context, const StandDownJob&, JobDone&) {
   // A COMMIT that waits for the lease goes on once read_only refuses it.
   server_gate().set_mode(Gate::Mode::kFenced);  // also if read_only then has to wait for a lock
+  // A COMMIT that waits for a standby to acknowledge it would hold read_only up, and be told to its
+  // client after all once no standby is connected any more.
+  kill(*context.session, sessions_inside(Duration{0}));
   close_fence(*context.session);
   server_gate().set_refusing(true);
 }
@@ -248,7 +251,52 @@ void perform(Context& context, const CompareGtidsJob& job, JobDone& done) {
   done.text = missing_transactions(job.gtids, gtids_here(*context.session), job.servers);
 }
 
+// What a failover would wait for.
+CheckRow left_to_apply(Session& session, const std::vector<uint32_t>& servers) {
+  const auto left =
+      missing_transactions(joined(received_positions(session)), gtids_here(session), servers);
+  uint64_t behind = 0;
+  for (const auto& source : session.query("SHOW ALL SLAVES STATUS")) {
+    const auto seconds = source.find("Seconds_Behind_Master");
+    if (seconds != source.end()) behind = std::max(behind, number(seconds->second.value_or("0")));
+  }
+  return {{},
+          "relay logs",
+          Verdict::kOk,
+          left.empty() ? "all that was received is applied"
+                       : "to be applied first: " + cut(left) + "; " + std::to_string(behind) +
+                             " s behind by Seconds_Behind_Master",
+          ""};
+}
+
+// While what came from a dead active master is applied, this server does not wait for others to
+// acknowledge it: the dead one might be the only standby that it has.
+class NoSemiSync {
+ public:
+  explicit NoSemiSync(Session& session)
+      : session_(session), was_on_(session.value("SELECT @@rpl_semi_sync_master_enabled") == "1") {
+    if (was_on_) session_.query("SET GLOBAL rpl_semi_sync_master_enabled = OFF");
+  }
+  ~NoSemiSync() {
+    if (!was_on_) return;
+    try {
+      session_.query("SET GLOBAL rpl_semi_sync_master_enabled = ON");
+    } catch (const std::exception& error) {
+      log_line({LogLine::Level::kError,
+                std::string("rpl_semi_sync_master_enabled stays OFF: ") + error.what()});
+    }
+  }
+  NoSemiSync(const NoSemiSync&) = delete;
+  NoSemiSync& operator=(const NoSemiSync&) = delete;
+
+ private:
+  Session& session_;
+  const bool was_on_;
+};
+
 void perform(Context& context, const ApplyJob& job, JobDone& done) {
+  std::optional<NoSemiSync> no_semi_sync;
+  if (job.timeout > Duration{0}) no_semi_sync.emplace(*context.session);
   const auto deadline = steady_clock::now() + job.timeout;
   for (const auto& position : received_positions(*context.session)) {
     if (job.timeout > Duration{0}) {
@@ -258,13 +306,17 @@ void perform(Context& context, const ApplyJob& job, JobDone& done) {
   }
   const auto give_up = steady_clock::now() + job.patience;
   while (true) {
-    done.rows = compare_with(job.others, gtids_here(*context.session), job.servers);
+    auto own = gtids_here(*context.session);
+    if (job.received_counts) own += "," + joined(received_positions(*context.session));
+    done.rows = compare_with(job.others, own, job.servers);
     const bool is_behind = std::ranges::any_of(
         done.rows, [](const CheckRow& row) { return row.verdict == Verdict::kFailed; });
-    if (!is_behind || steady_clock::now() >= give_up) return;
+    if (!is_behind || steady_clock::now() >= give_up) break;
     context.check_cancelled();
     std::this_thread::sleep_for(kCompareGlance);
   }
+  if (job.timeout == Duration{0} && !job.received_counts)
+    done.rows.push_back(left_to_apply(*context.session, job.servers));
 }
 
 void perform(Context& context, const FollowJob& job, JobDone&) {

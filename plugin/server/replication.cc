@@ -162,6 +162,17 @@ std::vector<std::string> received_positions(Session& session) {
   return positions;
 }
 
+namespace {
+
+// A server that is shutting down has stopped its replication already: what is started then is still
+// in the middle of a transaction when InnoDB ends, which aborts the server.
+void start(Session& session, const std::string& connection) {
+  if (server_is_stopping()) throw std::runtime_error("the server is shutting down");
+  session.query("START SLAVE " + connection);
+}
+
+}  // namespace
+
 void follow(Session& session, const FollowJob& job, const std::atomic<bool>& cancelled) {
   const auto sources = session.query("SHOW ALL SLAVES STATUS");
   for (const auto& source : sources) {
@@ -182,7 +193,9 @@ void follow(Session& session, const FollowJob& job, const std::atomic<bool>& can
         session.query("STOP SLAVE " + named(source));
         if (address) change_master(session, named(source), *address, account);
       }
-      session.query("START SLAVE " + named(source));
+      // It would try again by itself, but only once in MASTER_CONNECT_RETRY seconds.
+      if (refused != 0 && !is_refused) session.query("STOP SLAVE " + named(source));
+      start(session, named(source));
       return await_connection(session, job, cancelled);
     }
   }
@@ -210,7 +223,7 @@ void follow(Session& session, const FollowJob& job, const std::atomic<bool>& can
     account = account_clause();
   }
   change_master(session, connection, *address, account);
-  session.query("START SLAVE " + connection);
+  start(session, connection);
   await_connection(session, job, cancelled);
 }
 

@@ -26,6 +26,7 @@ char* node_name;
 char* cluster_name;
 char* listen_address;
 char* peers;
+char* witnesses;
 char* voters;
 char* sql_address;
 char* request;
@@ -57,6 +58,8 @@ unsigned int proxy_lease;
 unsigned int lease;
 unsigned int priority;
 unsigned int failover_cooldown;
+unsigned int max_failovers;
+unsigned int max_failover_lag;
 my_bool auto_failover;
 unsigned int active_transaction_limit;
 unsigned int idle_transaction_limit;
@@ -189,6 +192,20 @@ std::string check_peers(std::string_view value) {
   return {};
 }
 
+std::string check_witnesses(std::string_view value) {
+  std::string error;
+  const auto list = parse_named_addresses(value, error);
+  if (!list) return error;
+  if (!current_daemon) return {};
+  const auto view = current_daemon->view();
+  for (const auto& witness : *list) {
+    const auto node = std::ranges::find(view->nodes, witness.name, &NodeView::name);
+    if (node != view->nodes.end() && node->role != Role::kWitness)
+      return "names '" + witness.name + "', which is a node";
+  }
+  return {};
+}
+
 // Names, separated by commas.
 std::vector<std::string> names_of(std::string_view list) {
   std::vector<std::string> names;
@@ -203,13 +220,14 @@ std::vector<std::string> names_of(std::string_view list) {
 std::string check_voters(std::string_view value) {
   auto names = names_of(value);
   for (const auto& name : names) {
-    if (!is_valid_name(name)) return "must be names of nodes, separated by commas";
+    if (!is_valid_name(name)) return "must be names of nodes and witnesses, separated by commas";
   }
   if (current_daemon) {
     const auto view = current_daemon->view();
     for (const auto& name : names) {
       if (std::ranges::find(view->nodes, name, &NodeView::name) == view->nodes.end())
-        return "names '" + name + "', which is not in active_master_peers";
+        return "names '" + name +
+               "', which is neither in active_master_peers nor in active_master_witnesses";
     }
   }
   std::ranges::sort(names);
@@ -453,9 +471,13 @@ MYSQL_SYSVAR_STR(
     "The other nodes: node2=host:port,node3=host:port, with the active_master_port of each.",
     (check_string<check_peers, check_links_may_change>), update_string, "");
 MYSQL_SYSVAR_STR(
+    witnesses, witnesses, kText,
+    "Each active-master-witness, which has a vote and no server: w1=host:port, as it listens.",
+    (check_string<check_witnesses, check_links_may_change>), update_string, "");
+MYSQL_SYSVAR_STR(
     voters, voters, kText,
-    "The nodes that vote, separated by commas; the same list on every node. A majority gives the "
-    "active master its lease, and promises a failover. Empty: no leases.",
+    "The nodes and witnesses that vote, separated by commas; the same list everywhere. A majority "
+    "gives the active master its lease, and promises a failover. Empty: no leases.",
     (check_string<check_voters, check_links_may_change>), update_string, "");
 MYSQL_SYSVAR_STR(
     sql_address, sql_address, kText,
@@ -530,6 +552,14 @@ MYSQL_SYSVAR_UINT(priority, priority, kNumber,
 MYSQL_SYSVAR_UINT(failover_cooldown, failover_cooldown, kNumber,
                   "After a failover none begins by itself for this long, in milliseconds.",
                   check_number, update_number, 60000, 0, 3600000, 0);
+MYSQL_SYSVAR_UINT(max_failovers, max_failovers, kNumber,
+                  "After so many failovers in an hour none begins by itself; 0: no limit.",
+                  check_number, update_number, 3, 0, 1000, 0);
+MYSQL_SYSVAR_UINT(
+    max_failover_lag, max_failover_lag, kNumber,
+    "This node does not take the role by itself if it needs longer than this to apply "
+    "what it has received, in milliseconds.",
+    check_number, update_number, 30000, 1, 600000, 0);
 MYSQL_SYSVAR_STR(secret_file, secret_file, kText,
                  "File with the secret that all nodes and proxies of the cluster share; it must "
                  "belong to the server's user and be readable by nobody else. Two lines are two "
@@ -777,11 +807,14 @@ st_mysql_sys_var* system_variables[] = {VARIABLE(node_name),
                                         VARIABLE(listen_address),
                                         VARIABLE(port),
                                         VARIABLE(peers),
+                                        VARIABLE(witnesses),
                                         VARIABLE(voters),
                                         VARIABLE(lease),
                                         VARIABLE(auto_failover),
                                         VARIABLE(priority),
                                         VARIABLE(failover_cooldown),
+                                        VARIABLE(max_failovers),
+                                        VARIABLE(max_failover_lag),
                                         VARIABLE(sql_address),
                                         VARIABLE(replication_user),
                                         VARIABLE(replication_password_file),
@@ -829,6 +862,7 @@ Settings read_settings() {
   complain("cluster_name", check_cluster_name(text(cluster_name)));
   complain("listen_address", check_listen_address(text(listen_address)));
   complain("peers", check_peers(text(peers)));
+  complain("witnesses", check_witnesses(text(witnesses)));
   complain("voters", check_voters(text(voters)));
   complain("sql_address", check_sql_address(text(sql_address)));
   complain("hook", check_hook(text(hook)));
@@ -841,6 +875,12 @@ Settings read_settings() {
   for (const auto& peer : config.peers) {
     if (peer.name == config.identity.node)
       complain("peers", "must name the other nodes only, not '" + peer.name + "' itself");
+  }
+  config.witnesses =
+      parse_named_addresses(text(witnesses), ignored).value_or(std::vector<NamedAddress>{});
+  for (const auto& witness : config.witnesses) {
+    if (std::ranges::find(config.peers, witness.name, &NamedAddress::name) != config.peers.end())
+      complain("witnesses", "names '" + witness.name + "', which is in active_master_peers");
   }
   config.identity.server_id = server_id;
   config.server_version = server_version;
@@ -860,6 +900,8 @@ Settings read_settings() {
   config.auto_failover = auto_failover != 0;
   config.priority = priority;
   config.cooldown = ms(failover_cooldown);
+  config.max_failovers = max_failovers;
+  config.max_failover_lag = ms(max_failover_lag);
   config.active_transaction_limit = ms(active_transaction_limit);
   config.idle_transaction_limit = ms(idle_transaction_limit);
   config.repoint = repoint != 0;
@@ -874,6 +916,7 @@ Settings read_settings() {
   network.listen_address = text(listen_address);
   network.port = static_cast<uint16_t>(port);
   network.peers = config.peers;
+  network.witnesses = config.witnesses;
   network.peer_timeout = config.peer_timeout;
   network.credentials = credentials;
   return settings;

@@ -7,16 +7,67 @@
 
 namespace active_master::sim {
 
+namespace {
+
+constexpr int kFirstOfWitness = static_cast<int>(FaultKind::kCrashWitness);
+
+// Two nodes and a witness. From a stream of chance of its own, so that what a seed means without
+// one did not change when witnesses came.
+void add_witness(Schedule& s) {
+  Random random(s.seed ^ 0x71);
+  if (!s.voters || !random.one_in(3)) return;
+  s.witness = true;
+  s.nodes = 2;
+  s.asked_at %= 2;
+  s.target = 1;
+  for (auto left = random.below(4); left > 0; --left) {
+    s.faults.push_back({static_cast<FaultKind>(random.between(
+                            kFirstOfWitness, static_cast<int>(FaultKind::kCutWitness))),
+                        static_cast<uint32_t>(random.below(200)),
+                        static_cast<uint8_t>(random.below(2)), 0,
+                        Duration{random.between(1'000, random.one_in(2) ? 100'000 : 3'000'000)}});
+  }
+}
+
+}  // namespace
+
 const char* to_string(FaultKind kind) {
-  static constexpr std::array<const char*, kFaultKinds> kNames{
-      "drop message",          "duplicate message", "delay message", "fail job",
-      "fail job after effect", "slow job",          "hang job",      "crash node",
-      "freeze node",           "stop node",         "disk full",     "cut one way",
-      "cut both ways",         "reset link",        "crash proxy",   "wipe proxy",
-      "freeze proxy",          "hang proxy",        "cancel",        "ask again",
-      "ask elsewhere",         "check only",        "reconfigure",   "long transaction",
-      "privileged write",      "stop replication",  "lag",           "errant transaction",
-      "make writable",         "failover check",    "failover",      "force failover"};
+  static constexpr std::array<const char*, kFaultKinds> kNames{"drop message",
+                                                               "duplicate message",
+                                                               "delay message",
+                                                               "fail job",
+                                                               "fail job after effect",
+                                                               "slow job",
+                                                               "hang job",
+                                                               "crash node",
+                                                               "freeze node",
+                                                               "stop node",
+                                                               "disk full",
+                                                               "cut one way",
+                                                               "cut both ways",
+                                                               "reset link",
+                                                               "crash proxy",
+                                                               "wipe proxy",
+                                                               "freeze proxy",
+                                                               "hang proxy",
+                                                               "cancel",
+                                                               "ask again",
+                                                               "ask elsewhere",
+                                                               "check only",
+                                                               "reconfigure",
+                                                               "long transaction",
+                                                               "privileged write",
+                                                               "stop replication",
+                                                               "lag",
+                                                               "errant transaction",
+                                                               "make writable",
+                                                               "failover check",
+                                                               "failover",
+                                                               "force failover",
+                                                               "crash witness",
+                                                               "wipe witness",
+                                                               "freeze witness",
+                                                               "cut witness"};
   return kNames.at(static_cast<size_t>(kind));
 }
 
@@ -35,7 +86,7 @@ Schedule generate(uint64_t seed) {
   const uint64_t count = random.one_in(16) ? 0 : 1 + random.below(random.one_in(4) ? 12 : 5);
   for (uint64_t i = 0; i < count; ++i) {
     Fault fault;
-    fault.kind = static_cast<FaultKind>(random.below(kFaultKinds));
+    fault.kind = static_cast<FaultKind>(random.below(kFirstOfWitness));
     const bool is_job = fault.kind >= FaultKind::kFailJob && fault.kind <= FaultKind::kHangJob;
     const uint64_t span = is_job ? 24 : random.one_in(4) ? 500 : 260;
     fault.at = static_cast<uint32_t>(random.below(span));
@@ -87,6 +138,7 @@ Schedule generate(uint64_t seed) {
   for (auto& fault : s.faults) {
     if (s.voters && fault.kind == FaultKind::kReconfigure) fault.kind = FaultKind::kFreezeNode;
   }
+  add_witness(s);
   return s;
 }
 
@@ -94,7 +146,8 @@ std::string to_string(const Schedule& s) {
   std::string text = "seed " + std::to_string(s.seed) + ": " + std::to_string(s.nodes) +
                      " nodes, " + std::to_string(s.proxies) + " proxies" +
                      (s.sparse_proxies ? " at one node each" : "") + (s.star ? " in a star" : "") +
-                     (s.voters ? " that vote" : "") + (s.kills ? " that kill transactions" : "") +
+                     (s.voters ? " that vote" : "") + (s.witness ? ", and a witness" : "") +
+                     (s.kills ? " that kill transactions" : "") +
                      (s.bootstrap ? ", with bootstrap" : "") + ", " + std::to_string(s.asks) +
                      " switchover(s), asked at n" + std::to_string(s.asked_at + 1) + " for n" +
                      std::to_string(s.target + 1) + "\n";

@@ -47,6 +47,11 @@ enum class FaultKind : uint8_t {
   kFailoverCheck,
   kFailover,       // to another node, whoever is active
   kForceFailover,  // the same, but who may write is switched off first
+  // of the witness, where there is one
+  kCrashWitness,
+  kWipeWitness,  // crash, and its disk is lost
+  kFreezeWitness,
+  kCutWitness,  // from one node, both ways
   kCount
 };
 inline constexpr int kFaultKinds = static_cast<int>(FaultKind::kCount);
@@ -69,6 +74,7 @@ struct Schedule {
   bool star = false;            // standbys replicate from the active master only; else all from all
   bool kills = false;           // transactions that don't end, instead of giving up
   bool voters = false;          // every node is one, and fails over by itself
+  bool witness = false;         // of two nodes; it has a vote, too
   uint8_t asks = 1;             // switchovers one after the other
   uint8_t asked_at = 0;
   uint8_t target = 1;

@@ -285,6 +285,8 @@ TEST(Simulator, HoldsWhereItOnceDidNot) {
            933245,  // and while the other's failover was under way
            7397,    // a candidate that restarted after the grant got no lease
            400,     // an active master that restarted got none for its candidate had one
+           83272,   // a witness that had lost its disk did not know of an epoch that was taken and
+                    // not opened yet
            213949,  // who was behind stood again and again, before who was ahead had its turn
        }) {
     EXPECT_EQ(play(generate(seed)).violation, "") << seed;

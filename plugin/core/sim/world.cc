@@ -38,9 +38,14 @@ Config config_of(uint8_t number, const Schedule& schedule) {
   if (schedule.voters) {
     for (uint8_t i = 0; i < schedule.nodes; ++i)
       config.voters.push_back("n" + std::to_string(i + 1));
+    if (schedule.witness) {
+      config.voters.push_back("w");
+      config.witnesses = {{"w", {"w", 33308}}};
+    }
     config.lease = Duration{600'000};
     config.auto_failover = true;
     config.cooldown = Duration{1'000'000};
+    config.max_failovers = 0;
   }
   return config;
 }
@@ -75,6 +80,7 @@ void World::build() {
       n.disk.epoch = Epoch{5};
       n.disk.active_node = "n1";
       n.disk.active_address = "n1:3306";
+      n.disk.votes = schedule_.voters;
     }
     if (schedule_.voters) n.drift = static_cast<int>(random_.between(0, 18'000)) - 9'000;
     invariants_.stored(i, n.disk, n.disk);
@@ -88,6 +94,7 @@ void World::build() {
     restart_proxy(p);
     push(Duration{random_.between(1'000, 20'000)}, Kind::kClient, p, 0, 0);
   }
+  if (schedule_.witness) build_witness();
   for (uint8_t i = 0; i < count; ++i) restart(i);
   push(30 * kMillisecond, Kind::kAsk, 0, 0, 0);
 }
@@ -100,9 +107,14 @@ void World::push(Duration after, Kind kind, uint8_t a, uint8_t b, uint32_t incar
   std::push_heap(heap_.begin(), heap_.end());
 }
 
-bool World::is_frozen(uint8_t party) const {
-  return now_ < (party < nodes_.size() ? nodes_[party].frozen_until
-                                       : proxies_[party - nodes_.size()].frozen_until);
+Time World::frozen_until(uint8_t party) const {
+  if (is_witness(party)) return witness_->frozen_until;
+  return party < nodes_.size() ? nodes_[party].frozen_until
+                               : proxies_[party - nodes_.size()].frozen_until;
+}
+
+bool World::is_up(uint8_t party) const {
+  return is_witness(party) ? witness_->witness != nullptr : nodes_[party].node != nullptr;
 }
 
 void World::run() {
@@ -151,8 +163,18 @@ bool World::step() {
       ticks = i;
     }
   }
+  bool witness_ticks = false;
+  if (witness_ && witness_->witness) {
+    const Time wakeup = std::max(witness_->wakeup, witness_->frozen_until);
+    witness_ticks = wakeup < next;
+    next = std::min(next, wakeup);
+  }
   if (next == kNever) return false;
   now_ = std::max(now_, next);
+  if (witness_ticks) {
+    give_witness(Tick{});
+    return true;
+  }
   if (ticks) {
     give(*ticks, Tick{});
     return true;
@@ -166,9 +188,7 @@ bool World::step() {
 
 void World::dispatch(const Event& event) {
   const auto postpone = [&](uint8_t party) {
-    const Time until = party < nodes_.size() ? nodes_[party].frozen_until
-                                             : proxies_[party - nodes_.size()].frozen_until;
-    push(until - now_, event.kind, event.a, event.b, event.incarnation, event.value);
+    push(frozen_until(party) - now_, event.kind, event.a, event.b, event.incarnation, event.value);
   };
   const bool of_node = event.kind != Kind::kMail && event.a < nodes_.size();
   switch (event.kind) {
@@ -179,9 +199,9 @@ void World::dispatch(const Event& event) {
       return link_up(event.a, event.b);
     case Kind::kLinkDown:
       if (is_frozen(event.a)) return postpone(event.a);
-      if (nodes_[event.a].node && !link_[event.a][event.b])
-        give(event.a, LinkDown{nodes_[event.b].name, "lost"});
-      return;
+      if (!is_up(event.a) || link_[event.a][event.b]) return;
+      if (is_witness(event.a)) return;  // it would do nothing
+      return give(event.a, LinkDown{is_witness(event.b) ? "w" : nodes_[event.b].name, "lost"});
     case Kind::kProxyUp:
       return proxy_up(event.a, event.b);
     case Kind::kProxyDown: {
@@ -250,6 +270,11 @@ void World::dispatch(const Event& event) {
       return ask_next();
     case Kind::kForce:
       return force_failover(event.a);
+    case Kind::kWitnessStored:
+      if (is_frozen(witness_party())) return postpone(witness_party());
+      return witness_stored(event);
+    case Kind::kRestartWitness:
+      return restart_witness();
   }
 }
 
@@ -262,10 +287,9 @@ std::optional<uint8_t> World::node_number(const NodeName& name) const {
   return std::nullopt;
 }
 
-Time World::when_clock_says(uint8_t node, Time time) const {
-  const int drift = nodes_[node].drift;
+Time World::when_clock_says(int drift, Time time) const {
   if (drift == 0 || time == kNever) return time;
-  const Time now = clock_of(node);
+  const Time now = clock_with(drift);
   if (time <= now) return now_;
   return now_ + Duration{(time - now).count() * 1'000'000 / (1'000'000 + drift) + 2'000};
 }
@@ -275,7 +299,7 @@ void World::give(uint8_t number, const Input& input) {
   if (!n.node) return;
   const State before = n.node->state();
   const auto actions = n.node->handle(input, clock_of(number), wall());
-  n.wakeup = when_clock_says(number, n.node->next_wakeup());
+  n.wakeup = when_clock_says(n.drift, n.node->next_wakeup());
   for (const int rule : n.node->fired()) {
     fired_[static_cast<size_t>(rule)] = true;
     if (trace_ && rule != 0)
@@ -295,8 +319,9 @@ void World::carry_out(uint8_t number, std::span<Action> actions) {
     if (auto* send = std::get_if<SendToNode>(&action)) {
       if (mutant_ && mutant_->drops_proxy_news && std::holds_alternative<ProxyNews>(send->message))
         continue;
-      if (const auto to = node_number(send->node); to && link_[number][*to])
-        post(number, *to, write(std::move(send->message)));
+      auto to = node_number(send->node);
+      if (!to && witness_) to = witness_party();
+      if (to && link_[number][*to]) post(number, *to, write(std::move(send->message)));
     } else if (auto* to_proxy = std::get_if<SendToProxy>(&action)) {
       const auto p = static_cast<uint8_t>(to_proxy->proxy.back() - '1');
       if (link_[proxy_party(p)][number])
@@ -309,6 +334,7 @@ void World::carry_out(uint8_t number, std::span<Action> actions) {
       for (uint8_t i = 0; i < nodes_.size(); ++i) {
         if (link_[number][i]) post(number, i, state);
       }
+      if (witness_ && link_[number][witness_party()]) post(number, witness_party(), state);
     } else if (const auto* lease = std::get_if<WriteUntil>(&action)) {
       if (!mutant_ || !mutant_->gate_ignores_lease)
         nodes_[number].server.write_until = lease->until;
@@ -358,7 +384,7 @@ void World::load_plugin(uint8_t number) {
   }
   n.node = std::make_unique<Node>(n.config, durable, table_);
   if (mutant_ && mutant_->forgets_lease) forget_lease(*n.node);
-  n.wakeup = when_clock_says(number, n.node->next_wakeup());
+  n.wakeup = when_clock_says(n.drift, n.node->next_wakeup());
   push(Duration{random_.between(100, 2'000)}, Kind::kServerStarted, number, 0, n.incarnation);
 }
 
@@ -369,18 +395,26 @@ void World::dial_all(uint8_t number) {
     push(latency(), Kind::kLinkUp, i, number, 0);
   }
   for (uint8_t p = 0; p < proxies_.size(); ++p) push(latency(), Kind::kProxyUp, p, number, 0);
+  if (!witness_) return;
+  push(latency(), Kind::kLinkUp, number, witness_party(), 0);
+  push(latency(), Kind::kLinkUp, witness_party(), number, 0);
 }
 
 void World::link_up(uint8_t from, uint8_t to) {
-  if (link_[from][to] || !nodes_[from].node || !nodes_[to].node) return;
-  const auto& peers = nodes_[from].config.peers;
-  if (std::ranges::none_of(peers, [&](const auto& p) { return p.name == nodes_[to].name; })) return;
+  if (link_[from][to] || !is_up(from) || !is_up(to)) return;
+  const bool with_witness = is_witness(from) || is_witness(to);
+  const auto is_peer = [&] {
+    return std::ranges::any_of(nodes_[from].config.peers,
+                               [&](const auto& p) { return p.name == nodes_[to].name; });
+  };
+  if (!with_witness && !is_peer()) return;
   if (is_cut(from, to) || is_cut(to, from) || is_frozen(from) || is_frozen(to)) {
     // Dialled again until it works, as the network does.
     return push(200 * kMillisecond, Kind::kLinkUp, from, to, 0);
   }
   link_[from][to] = true;
-  give(from, LinkUp{nodes_[to].name});
+  if (is_witness(from)) return give_witness(LinkUp{nodes_[to].name});
+  give(from, LinkUp{is_witness(to) ? "w" : nodes_[to].name});
 }
 
 void World::drop_links(uint8_t number) {
@@ -388,6 +422,7 @@ void World::drop_links(uint8_t number) {
     if (link_[i][number]) push(latency(), Kind::kLinkDown, i, number, 0);
     link_[i][number] = link_[number][i] = false;
   }
+  if (witness_) link_[number][witness_party()] = link_[witness_party()][number] = false;
   for (uint8_t p = 0; p < proxies_.size(); ++p) {
     if (std::exchange(link_[proxy_party(p)][number], false) && proxies_[p].subscription) {
       proxies_[p].subscription->lost(nodes_[number].name);
@@ -443,7 +478,9 @@ void World::post(uint8_t from, uint8_t to, Mail mail) {
   Duration delay = latency();
   if (is_cut(from, to)) return;
   // What is on its way to a process dies with it: no connection outlives one.
-  const uint32_t life = to < nodes_.size() ? nodes_[to].incarnation : 0;
+  const uint32_t life = is_witness(to)       ? witness_->incarnation
+                        : to < nodes_.size() ? nodes_[to].incarnation
+                                             : 0;
   bool twice = false;
   if (asked_ && !healed_) {
     for (size_t i = 0; i < schedule_.faults.size(); ++i) {
@@ -477,6 +514,11 @@ void World::deliver(const Event& event) {
   const Mail mail = std::move(mails_[slot]);
   free_mails_.push_back(slot);
   const uint8_t from = event.a, to = event.b;
+  if (is_witness(to)) {
+    if (!witness_->witness || event.incarnation != witness_->incarnation) return;
+    if (trace_) note("w <- ", describe(mail->input));
+    return give_witness(mail->input);
+  }
   if (to >= nodes_.size()) {
     deliver_to_proxy(static_cast<uint8_t>(to - nodes_.size()), from, *mail);
     return;

@@ -19,12 +19,13 @@
 #include "plugin/core/sim/random.h"
 #include "plugin/core/sim/schedule.h"
 #include "plugin/core/sim/server.h"
+#include "plugin/core/witness.h"
 
 namespace active_master::sim {
 
 inline constexpr size_t kMaxNodes = 4;
 inline constexpr size_t kMaxProxies = 4;
-inline constexpr size_t kMaxParties = kMaxNodes + kMaxProxies;
+inline constexpr size_t kMaxParties = kMaxNodes + kMaxProxies + 1;  // the witness is the last one
 
 inline constexpr Duration kMillisecond{1'000};
 inline constexpr Duration kSecond{1'000'000};
@@ -50,6 +51,18 @@ struct SimNode {
   bool stopping = false;
   Duration absence{0};       // of the plugin, once it is stopped
   bool is_held_off = false;  // an operator has switched it off for a forced failover
+};
+
+struct SimWitness {
+  Config config;
+  std::unique_ptr<Witness> witness;  // none: it is down
+  Time wakeup;
+  Durable disk;
+  std::vector<Durable> writing;  // by number of the job, from 1 on
+  uint64_t written = 0;          // the last of them that is on disk: one after the other
+  uint32_t incarnation = 0;
+  Time frozen_until{};
+  int drift = 0;
 };
 
 struct SimProxy {
@@ -129,6 +142,8 @@ class World {
     kRestore,  // a lasting fault ends
     kAsk,
     kForce,
+    kWitnessStored,
+    kRestartWitness,
   };
   struct Event {
     Time at;
@@ -170,6 +185,19 @@ class World {
   void restart(uint8_t node);
   void load_plugin(uint8_t node);
   void unload_plugin(uint8_t node);
+
+  // --- world_witness.cc ---
+  void build_witness();
+  void restart_witness();
+  void crash_witness();
+  void give_witness(const Input& input);
+  void witness_stored(const Event& event);
+  [[nodiscard]] uint8_t witness_party() const {
+    return static_cast<uint8_t>(nodes_.size() + proxies_.size());
+  }
+  [[nodiscard]] bool is_witness(uint8_t party) const {
+    return witness_ && party == witness_party();
+  }
 
   // --- world_proxies.cc ---
   void restart_proxy(uint8_t proxy);
@@ -227,7 +255,9 @@ class World {
   void note(const Parts&... parts);  // into the trace, when there is one
   void write_note(const std::string& text);
 
-  [[nodiscard]] bool is_frozen(uint8_t party) const;
+  [[nodiscard]] bool is_frozen(uint8_t party) const { return now_ < frozen_until(party); }
+  [[nodiscard]] Time frozen_until(uint8_t party) const;
+  [[nodiscard]] bool is_up(uint8_t party) const;  // a node or the witness
   [[nodiscard]] bool is_cut(uint8_t from, uint8_t to) const { return now_ < cut_until_[from][to]; }
   [[nodiscard]] uint8_t proxy_party(uint8_t proxy) const {
     return static_cast<uint8_t>(nodes_.size() + proxy);
@@ -235,10 +265,11 @@ class World {
   [[nodiscard]] std::optional<uint8_t> node_number(const NodeName& name) const;
   [[nodiscard]] Duration latency() { return Duration{random_.between(50, 400)}; }
   // With voters every node has a clock of its own, which goes wrong by less than a hundredth.
-  [[nodiscard]] Time clock_of(uint8_t node) const {
-    return now_ + Duration{now_.since_start.count() / 1'000 * nodes_[node].drift / 1'000};
+  [[nodiscard]] Time clock_with(int drift) const {
+    return now_ + Duration{now_.since_start.count() / 1'000 * drift / 1'000};
   }
-  [[nodiscard]] Time when_clock_says(uint8_t node, Time time) const;
+  [[nodiscard]] Time clock_of(uint8_t node) const { return clock_with(nodes_[node].drift); }
+  [[nodiscard]] Time when_clock_says(int drift, Time time) const;
   [[nodiscard]] WallTime wall() const {
     return static_cast<WallTime>(now_.since_start.count() + 1);
   }
@@ -260,6 +291,7 @@ class World {
 
   std::vector<SimNode> nodes_;
   std::vector<SimProxy> proxies_;
+  std::optional<SimWitness> witness_;
   std::array<std::array<bool, kMaxParties>, kMaxParties> link_{};  // from dials to
   std::array<std::array<Time, kMaxParties>, kMaxParties> cut_until_{};
   std::vector<Entry> history_;

@@ -176,6 +176,9 @@ bool World::find_unconverged(std::string* why) const {
     if (proxy.subscription->highest()->epoch != epoch.value)
       return no(proxy.name, " does not know the epoch");
   }
+  if (witness_ && !witness_->witness) return no("the witness is down");
+  if (witness_ && (!witness_->disk.votes || witness_->disk.epoch != epoch))
+    return no("the witness knows of epoch ", witness_->disk.epoch.value);
   if (!healed_) return true;
   for (const auto& request : requests_) {
     if (request.answers == 0 && nodes_[request.node].incarnation == request.incarnation)
@@ -227,6 +230,10 @@ void World::heal() {
     }
   }
   for (auto& proxy : proxies_) proxy.frozen_until = proxy.hung_until = {};
+  if (witness_) {
+    witness_->frozen_until = {};
+    restart_witness();
+  }
   for (auto& event : heap_) {
     if (event.at - now_ > 10 * kMillisecond && event.kind != Kind::kProxyTick &&
         event.kind != Kind::kClient && event.kind != Kind::kAsk)

@@ -149,6 +149,22 @@ void World::begin_fault(const Fault& fault) {
       n.server.errant = true;
       n.server.errant_since = std::max(now_, n.frozen_until);
       return;
+    case FaultKind::kWipeWitness:
+    case FaultKind::kCrashWitness:
+      if (!witness_) return;
+      crash_witness();
+      if (fault.kind == FaultKind::kWipeWitness && !(mutant_ && mutant_->wiped_witness_votes))
+        witness_->disk = {};
+      if (fault.kind == FaultKind::kWipeWitness && mutant_ && mutant_->wiped_witness_votes)
+        witness_->disk.promise.reset();
+      return;
+    case FaultKind::kFreezeWitness:
+      if (witness_) witness_->frozen_until = now_ + fault.duration;
+      return;
+    case FaultKind::kCutWitness:
+      if (!witness_) return;
+      cut_until_[witness_party()][who] = cut_until_[who][witness_party()] = now_ + fault.duration;
+      return;
     case FaultKind::kMakeWritable:
       n.server.read_only = false;
       push(Duration{1'000'000}, Kind::kStatus, who, 0, 0);
@@ -189,6 +205,10 @@ void World::end_fault(const Fault& fault) {
       give(who, Reconfigured{n.config});
       return push(latency(), Kind::kLinkUp, who, other, 0);
     }
+    case FaultKind::kCrashWitness:
+    case FaultKind::kWipeWitness:
+      if (witness_) restart_witness();
+      return;
     case FaultKind::kStopReplication:
       n.server.replicating = true;
       return;

@@ -11,7 +11,7 @@ using namespace active_master;
 
 namespace {
 
-Config config() {
+Config config(bool votes = false) {
   Config result;
   result.identity.cluster = "cluster";
   result.identity.node = "node1";
@@ -19,6 +19,11 @@ Config config() {
   result.peers = {{"node2", {"127.0.0.1", 2}}, {"node3", {"127.0.0.1", 3}}};
   result.sql_address = "127.0.0.1:3306";
   result.server_version = "10.11.0";
+  if (votes) {
+    result.witnesses = {{"w", {"127.0.0.1", 4}}};
+    result.voters = {"node1", "node2", "w"};
+    result.auto_failover = true;
+  }
   return result;
 }
 
@@ -35,7 +40,8 @@ Durable durable(FuzzedDataProvider& input) {
 
 class Play {
  public:
-  explicit Play(FuzzedDataProvider& input) : input_(input), node_(config(), durable(input)) {}
+  explicit Play(FuzzedDataProvider& input)
+      : input_(input), node_(config(input.ConsumeBool()), durable(input)) {}
 
   void run() {
     handle(ServerStarted{});
@@ -67,7 +73,7 @@ class Play {
   }
 
   void hear() {
-    const std::string from = input_.ConsumeBool() ? "node2" : "node3";
+    const std::string from = input_.PickValueInArray({"node2", "node3", "w"});
     protocol::Frame frame;
     if (!frame.ParseFromString(input_.ConsumeRandomLengthString())) return;
     if (auto state = proxy_state_from_wire(frame)) {

@@ -60,7 +60,7 @@ class Soak {
 
   void round(Play& play) {
     Node& asked = any();
-    auto switchover = begin(asked, any());
+    auto switchover = begin(asked, other_than(agreed()));
     pass(chance_.between(0, 60));
     const std::string what = do_something();
     ++faults_[what];
@@ -70,10 +70,19 @@ class Soak {
     cluster_.wait_until_healthy(active);
     Node& next = other_than(active);
     sql::Connection connection = any().connect();
-    const auto result = Cluster::switch_to(next.name(), connection);
-    play.add(result);
-    must(result.summary.done, "after " + what + ": " + result.summary.text);
-    ++switchovers_;
+    // A candidate that still lags is refused.
+    std::string refusal;
+    const bool moved = wait_until(
+        60s,
+        [&] {
+          const auto result = Cluster::switch_to(next.name(), connection);
+          play.add(result);
+          refusal = result.summary.text;
+          ++(result.summary.done ? switchovers_ : refused_);
+          return result.summary.done;
+        },
+        500ms);
+    must(moved, "after " + what + ": " + refusal);
     play.traffic_must_run();
   }
 

@@ -30,6 +30,28 @@ bool is_known(unsigned error) {
 
 }  // namespace
 
+namespace {
+
+// After the scenario before some links may still be dialled again: what is held grows a little yet.
+std::vector<Footprint> settled_footprints(Cluster& cluster) {
+  constexpr int kSame = 5;  // looks
+  std::vector<Footprint> last;
+  int same = 0;
+  (void)wait_until(
+      10s,
+      [&] {
+        auto now = footprints(cluster);
+        const bool is_same = holds_no_more(last, now) && holds_no_more(now, last);
+        same = is_same ? same + 1 : 0;
+        last = std::move(now);
+        return same >= kSame;
+      },
+      100ms);
+  return last;
+}
+
+}  // namespace
+
 void must(bool holds, const std::string& what) {
   if (!holds) throw LabError(what);
 }
@@ -46,7 +68,7 @@ Play::Play(Cluster& cluster, const Rules& rules)
   cluster_.wait_until_in_sync();
   recording_.rules = rules;
   recording_.history.first_active = active_;
-  recording_.before = footprints(cluster_);
+  recording_.before = settled_footprints(cluster_);
   observer_.emplace(cluster_);
   const std::chrono::microseconds think{1000};
   const std::chrono::seconds patience = cluster_.has_wires() ? 3s : 60s;

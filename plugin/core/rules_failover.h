@@ -347,7 +347,7 @@ struct FailoverRules {
                                         : Result::kRefused,
              failure);
   }
-  // Nobody who was asked by a person wants to know: it is told of it in the end.
+  // Before it binds anybody. A person who asks for a failover is told at its end who has more.
   static bool looks_first(const Node& n) {
     return all_answered(n) && n.operation_->by_itself && !n.operation_->looks_who_has_more;
   }

@@ -213,7 +213,7 @@ void perform(Context& context, const StandDownJob&, JobDone&) {
   server_gate().set_mode(Gate::Mode::kFenced);  // also if read_only then has to wait for a lock
   // A COMMIT that waits for a standby to acknowledge it would hold read_only up, and be told to its
   // client after all once no standby is connected any more.
-  kill(*context.session, sessions_inside(Duration{0}));
+  kill_clients(*context.session);
   close_fence(*context.session);
   server_gate().set_refusing(true);
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <thread>
 
+#include "plugin/server/gtid.h"
 #include "plugin/server/log.h"
 
 namespace active_master {
@@ -86,6 +87,17 @@ void await_transactions(Session& session, const AwaitTransactionsJob& job,
     }
     std::this_thread::sleep_for(kGlance);
   }
+}
+
+void kill_clients(Session& session) {
+  const auto inside = sessions_inside(Duration{0});
+  if (inside.empty()) return;
+  std::vector<SessionInside> clients;
+  for (const auto& row : session.query(
+           "SELECT ID FROM information_schema.PROCESSLIST WHERE USER <> 'system user' AND ID IN (" +
+           id_list(inside) + ")"))
+    clients.push_back({number(row.at("ID").value_or("0")), {}, false});
+  kill(session, clients);
 }
 
 void kill(Session& session, const std::vector<SessionInside>& inside) {

@@ -25,4 +25,8 @@ void await_transactions(Session& session, const AwaitTransactionsJob& job,
 // Closes the connections of these sessions.
 void kill(Session& session, const std::vector<SessionInside>& inside);
 
+// Closes the connections of all clients that are in a transaction, however young; replication's own
+// threads are in some, too, and stay.
+void kill_clients(Session& session);
+
 }  // namespace active_master

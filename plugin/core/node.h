@@ -134,7 +134,9 @@ struct CatchUpJob {
 // Lift the fence; sessions held by it go on as if nothing had happened.
 struct OpenWritesJob {};
 // Be fenced, for good; sessions still held can't go on here and are closed.
-struct StandDownJob {};
+struct StandDownJob {
+  bool close_sessions = false;  // of all clients in a transaction: it was active until now
+};
 // Record an activation in the event table: history, nothing waits for it.
 struct RecordActivationJob {
   SwitchoverId id;

@@ -144,7 +144,7 @@ struct FailoverRules {
 
   // --- actions: the active master that restarts ---
   static void close_and_recall(Node& n) {
-    n.run(StandDownJob{});
+    n.run(StandDownJob{true});
     n.begin_recall();
   }
 

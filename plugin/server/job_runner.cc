@@ -208,12 +208,12 @@ void perform(Context& context, const OpenWritesJob&, JobDone&) {
   server_gate().set_mode(Gate::Mode::kOpen);
 }
 
-void perform(Context& context, const StandDownJob&, JobDone&) {
+void perform(Context& context, const StandDownJob& job, JobDone&) {
   // A COMMIT that waits for the lease goes on once read_only refuses it.
   server_gate().set_mode(Gate::Mode::kFenced);  // also if read_only then has to wait for a lock
   // A COMMIT that waits for a standby to acknowledge it would hold read_only up, and be told to its
   // client after all once no standby is connected any more.
-  kill_clients(*context.session);
+  if (job.close_sessions) kill_clients(*context.session);
   close_fence(*context.session);
   server_gate().set_refusing(true);
 }

@@ -9,17 +9,13 @@
 #include "client/agent/haproxy_readers.h"
 #include "client/agent/together.h"
 #include "client/protocol/names.h"
+#include "client/protocol/option_checks.h"
 
 namespace active_master::agent {
 namespace {
 
-std::string check_name(const std::string& text) {
-  return is_valid_name(text) ? "" : "'" + text + "' is not a name (letters, digits, '_', '.', '-')";
-}
-
-std::string check_address(const std::string& text) {
-  return parse_address(text) ? "" : "'" + text + "' is not of the form host:port";
-}
+using protocol::check_address;
+using protocol::check_name;
 
 void add_name(CLI::App& app, const char* option, std::string& name, const char* help) {
   app.add_option(option, name, help)->check(check_name)->capture_default_str();

@@ -8,10 +8,6 @@ namespace {
 
 constexpr auto kLongEnough = 7s;  // for a peer to count as lost
 
-void pass(std::chrono::milliseconds time) {
-  (void)wait_until(time, [] { return false; });
-}
-
 // Nothing arrives at the candidate any more, or nothing from it, in the middle of a switchover: its
 // applier waits, so it is not granted.
 void cut_in_catch_up(Play& play, bool to_candidate, bool from_candidate) {

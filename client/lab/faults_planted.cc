@@ -14,7 +14,7 @@ void switch_over_under_rogues(Play& play) {
   Rogue at_master(play.master, 801);
   Rogue at_candidate(play.candidate, 802);
   (void)play.end(play.begin_switchover());
-  (void)wait_until(3s, [] { return false; });
+  pass(3s);
   play.add(at_master.stop());
   play.add(at_candidate.stop());
 }

@@ -123,9 +123,7 @@ void strike(Play& play, const Held& phase, Who who, bool kill) {
   Armed armed(node_of(play, phase.holder), std::string(phase.point) + ":pause");
   auto switchover = play.begin_switchover();
   must(wait_until(kMeetLimit, [&] { return armed.met(); }), "the phase is never held");
-  const auto sleep = [](std::chrono::milliseconds time) {
-    (void)wait_until(time, [] { return false; });
-  };
+  const auto sleep = [](std::chrono::milliseconds time) { pass(time); };
   if (who == Who::kAgent) {
     Process& agent = play.cluster().agent();
     kill ? agent.kill() : agent.signal(SIGSTOP);

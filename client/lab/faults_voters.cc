@@ -10,10 +10,6 @@ namespace {
 
 constexpr auto kAnswerLimit = 20s;
 
-void pass(std::chrono::milliseconds time) {
-  (void)wait_until(time, [] { return false; });
-}
-
 void cut_from_all(Play& play, const Node& node) {
   auto& wires = play.cluster().wires();
   for (const auto& other : play.cluster().nodes()) {

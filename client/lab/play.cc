@@ -237,7 +237,7 @@ void Play::finish(const std::string& after) {
 
 Report Play::report_of_what_is_wrong() {
   stop_load();
-  (void)wait_until(2s, [] { return false; });  // replication that still runs comes to its end
+  pass(2s);  // replication that still runs comes to its end
   recording_.nodes = cluster_.read_rows();
   return check(recording_);
 }

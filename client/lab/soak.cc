@@ -29,10 +29,6 @@ class Chance {
   std::mt19937_64 engine_;
 };
 
-void pass(std::chrono::milliseconds time) {
-  (void)wait_until(time, [] { return false; });
-}
-
 // One round: a switchover is asked for, a fault happens at some moment of it, it ends, everything
 // is well again, and the role moves.
 class Soak {

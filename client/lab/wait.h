@@ -40,6 +40,11 @@ template <typename Done>
   }
 }
 
+// Lets time pass.
+inline void pass(std::chrono::milliseconds time) {
+  (void)wait_until(time, [] { return false; });
+}
+
 // The same, where not getting there is an error: "node2: not ready within 30000 ms".
 template <typename Done>
 void require(const std::string& what, std::chrono::milliseconds limit, Done done) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <boost/algorithm/hex.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <optional>
 #include <string_view>
 
@@ -160,6 +161,18 @@ CredentialsPtr Credentials::load(const CredentialFiles& files, std::string& erro
                          !files.tls_key.empty() || !files.tls_crl.empty();
   if (wants_tls) made->tls_ = make_tls(files, error);
   return error.empty() ? made : nullptr;
+}
+
+CredentialsPtr Credentials::load_to_listen(const CredentialFiles& files, std::string& error) {
+  auto loaded = load(files, error);
+  if (!loaded || !loaded->has_proxy_key()) return loaded;
+  error = about("secret file", files.secret, "holds a proxy's key: a node needs the secret");
+  return nullptr;
+}
+
+bool Credentials::may_listen_on(const std::string& address) const {
+  error_code error;
+  return any() || boost::asio::ip::make_address(address, error).is_loopback() || error;
 }
 
 bool Credentials::has_proxy_key() const {

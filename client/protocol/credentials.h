@@ -42,6 +42,10 @@ class Credentials {
   [[nodiscard]] static std::shared_ptr<const Credentials> load(const CredentialFiles& files,
                                                                std::string& error);
 
+  // The same for a node or a witness, which a proxy's key is not enough for.
+  [[nodiscard]] static std::shared_ptr<const Credentials> load_to_listen(
+      const CredentialFiles& files, std::string& error);
+
   [[nodiscard]] const std::vector<Secret>& secrets() const { return secrets_; }
   [[nodiscard]] bool has_secret() const { return !secrets_.empty(); }
   // Is there a secret that only one proxy can use?
@@ -51,8 +55,10 @@ class Credentials {
   // Serves both sides of a connection. Both present a certificate and verify the other's.
   [[nodiscard]] boost::asio::ssl::context& tls() const { return *tls_; }
 
-  // With neither, a listener must not be reachable from other machines.
   [[nodiscard]] bool any() const { return has_secret() || has_tls(); }
+  // Whoever can connect is believed when nobody has to prove anything: then it must be somebody on
+  // this machine. Of an IP address; what is none nobody can listen on.
+  [[nodiscard]] bool may_listen_on(const std::string& address) const;
   // Would what one accepts be accepted by the other without the same steps of a handshake?
   [[nodiscard]] bool demands_as(const Credentials& other) const {
     return has_secret() == other.has_secret() && has_tls() == other.has_tls();

@@ -16,21 +16,11 @@ using std::chrono::steady_clock;
   throw std::runtime_error(what);
 }
 
-protocol::CredentialsPtr load(const protocol::CredentialFiles& files, std::string& error) {
-  auto loaded = protocol::Credentials::load(files, error);
-  if (!loaded || !loaded->has_proxy_key()) return loaded;
-  error = "the secret file '" + files.secret +
-          "' holds a proxy's key: a witness needs the cluster's secret";
-  return nullptr;
-}
-
-// Whoever can connect is believed when nobody has to prove anything: then it must be somebody on
-// this machine.
 std::string why_unsafe(const std::string& address, const protocol::Credentials& credentials) {
   boost::system::error_code error;
-  const auto ip = boost::asio::ip::make_address(address, error);
+  (void)boost::asio::ip::make_address(address, error);
   if (error) return "--listen: '" + address + "' is no IP address";
-  if (credentials.any() || ip.is_loopback()) return {};
+  if (credentials.may_listen_on(address)) return {};
   return "--listen " + address +
          ": without --secret-file or --tls-ca, --tls-cert and --tls-key it must be a loopback "
          "address, as connections are not authenticated";
@@ -53,7 +43,7 @@ Durable load_state(const StateFile& file, const Identity& identity) {
 NetworkOptions network_options(const Options& options) {
   std::string error;
   NetworkOptions network;
-  network.credentials = load(options.credentials, error);
+  network.credentials = protocol::Credentials::load_to_listen(options.credentials, error);
   if (!network.credentials) fail(error);
   if (error = why_unsafe(options.listen_address, *network.credentials); !error.empty()) fail(error);
   network.cluster = options.config.identity.cluster;
@@ -85,7 +75,7 @@ Host::Host(boost::asio::io_context& io, const Options& options, std::function<vo
 
 void Host::reload() {
   std::string error;
-  const auto credentials = load(options_.credentials, error);
+  const auto credentials = protocol::Credentials::load_to_listen(options_.credentials, error);
   if (credentials) error = why_unsafe(options_.listen_address, *credentials);
   if (!error.empty())
     return log_({LogLine::Level::kError, "reload=FAILED error=\"" + error + "\""});

@@ -5,17 +5,13 @@
 #include <vector>
 
 #include "client/protocol/names.h"
+#include "client/protocol/option_checks.h"
 
 namespace active_master::witness {
 namespace {
 
-std::string check_name(const std::string& text) {
-  return is_valid_name(text) ? "" : "'" + text + "' is not a name (letters, digits, '_', '.', '-')";
-}
-
-std::string check_address(const std::string& text) {
-  return parse_address(text) ? "" : "'" + text + "' is not of the form host:port";
-}
+using protocol::check_address;
+using protocol::check_name;
 
 void add_milliseconds(CLI::App& app, const char* option, Duration& duration, int64_t least,
                       const char* help) {

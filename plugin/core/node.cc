@@ -15,7 +15,6 @@ constexpr size_t kMaxErrands = 1000;     // jobs for peers; a peer that asks for
 constexpr size_t kReportsForAPeer = 20;  // that it gets when it connects
 
 // Whoever is in one of these replicates from the active master.
-constexpr States kFollowers{State::kStandby, State::kResume};
 
 // After the director's own limits a statement waits a little for the news to travel.
 constexpr Duration kAnswerMargin{2'000'000};
@@ -121,7 +120,8 @@ Time Node::next_wakeup() const {
   if (operation_ && kTimed.contains(state_) && state_ != State::kResume && !operation_->failure)
     next = std::min(next, operation_->deadline);
   for (const auto& [id, request] : requests_) next = std::min(next, request.deadline);
-  if (following_.due < next && is_confirmed()) next = following_.due;  // else a message begins it
+  if (active_takes_writes())  // else a message begins it
+    next = std::min(next, std::max(following_.due, may_follow_from()));
   return next;
 }
 
@@ -182,9 +182,11 @@ Event Node::absorb(const JobDone& input) {
                                    input.error.empty(), cut(input.error)});
     } else if (errand.kind == Errand::Kind::kCompare) {
       send(errand.from, FollowReply{errand.number, cut(input.error), cut(input.text)});
-    } else if (errand.kind == Errand::Kind::kPromise && input.error.empty()) {
-      errands_[run_aside(ReadGtidsJob{true})] = {Errand::Kind::kAsk, errand.from, errand.id,
-                                                 errand.number, errand.promise};
+    } else if (errand.kind == Errand::Kind::kPromise && input.error.empty() &&
+               durable_.promise == Promise{errand.promise, errand.from}) {
+      stop_receiving();
+      errands_[run_aside(StopReceivingJob{durable_.active_address, member_server_ids()})] = {
+          Errand::Kind::kAsk, errand.from, errand.id, errand.number, errand.promise};
     } else if (errand.kind == Errand::Kind::kPromise || errand.kind == Errand::Kind::kAsk) {
       answer_ask(errand, input.text, input.error);
     } else {
@@ -438,6 +440,9 @@ Event Node::receive(const NodeName& from, const SwitchoverReport& message) {
         send(name, message);
     }
   }
+  const auto& promise = durable_.promise;
+  if (is_for_all && message.failover && promise && promise->epoch == message.epoch)
+    promised_at_.reset();  // it has come to nothing, or its epoch is heard of
   store(std::make_shared<SwitchoverReport>(message));
   if (message.result != Result::kRunning) answer(message.id);
   return Event::kNone;
@@ -580,7 +585,7 @@ NodeState Node::node_state() const {
   if (durable_.promise) state.promise = durable_.promise->epoch;
   state.phase = phase_of(state_);
   state.sql_address = config_.sql_address;
-  state.fenced = fenced();
+  state.fenced = fenced() || (state.role == Role::kActive && !has_lease());
   state.read_only = server_.read_only;
   state.gtid_position = server_.gtid_position;
   state.server_id = config_.identity.server_id;
@@ -593,6 +598,10 @@ bool Node::is_confirmed() const {
   if (!activation_ || !linked(activation_->node)) return false;
   const auto& active = peers_.at(activation_->node).state;
   return active.role == Role::kActive && active.epoch == activation_->epoch;
+}
+
+bool Node::active_takes_writes() const {
+  return is_confirmed() && !peers_.at(activation_->node).state.fenced;
 }
 
 Offer Node::offer() const {

@@ -171,8 +171,15 @@ struct LeaveJob {
   std::vector<uint32_t> members;
 };
 
-// Apply all that this server has received; then compare what it has with what others have, one of
-// JobDone::rows for each.
+// Receive nothing more from any member of the cluster. Gives what this server has, its relay logs
+// included, as JobDone::text.
+struct StopReceivingJob {
+  std::string address;  // of the active master
+  std::vector<uint32_t> members;
+};
+
+// Apply all that this server has received, and receive no more; then compare what it has with what
+// others have, one of JobDone::rows for each.
 struct ApplyJob {
   struct Other {
     NodeName node;
@@ -180,6 +187,7 @@ struct ApplyJob {
     bool answered = true;  // else this is what was last heard of it
   };
   std::vector<Other> others;
+  std::string address;            // of the active master
   std::vector<uint32_t> servers;  // of the cluster's nodes
   Duration timeout{0};            // 0: compare only
   Duration patience{0};           // until what is missing has come
@@ -217,7 +225,8 @@ struct HookJob {
 using Job = std::variant<PersistJob, CheckLocalJob, CheckCandidateJob, AwaitTransactionsJob,
                          ReadPositionJob, WaitForPositionJob, DrainJob, FenceJob, HandoverJob,
                          CatchUpJob, OpenWritesJob, StandDownJob, RecordActivationJob, ReadGtidsJob,
-                         CompareGtidsJob, FollowJob, LeaveJob, ApplyJob, HookJob>;
+                         CompareGtidsJob, FollowJob, LeaveJob, StopReceivingJob, ApplyJob, HookJob>;
+const char* to_string(const Job& job);
 
 // --- Inputs
 // -----------------------------------------------------------------------------------------
@@ -493,6 +502,7 @@ class Node {
     bool by_itself = false;
     bool looks_who_has_more = false;  // before it asks for promises
     bool is_bidding = false;          // its own promise is durable, the others are asked for theirs
+    std::set<NodeName> present;       // answered before that
     std::set<NodeName>
         vouched_for;  // not connected when it was forced: the operator knows they are off
     std::map<NodeName, AskReply> answers;
@@ -623,6 +633,7 @@ class Node {
   [[nodiscard]] const NodeName& self() const { return config_.identity.node; }
   [[nodiscard]] NodeState node_state() const;
   [[nodiscard]] bool is_confirmed() const;
+  [[nodiscard]] bool active_takes_writes() const;
   [[nodiscard]] Offer offer() const;
   [[nodiscard]] SwitchoverId switchover() const;  // that this node directs or is the candidate of
   [[nodiscard]] Error refusal(const SwitchRequest& request) const;
@@ -660,7 +671,6 @@ class Node {
   void meet_peers();
   void keep_lease();
   void ask_for_lease();
-  void give_lease(const NodeName& to, const Ask& ask);
   void take_lease(const NodeName& from, const AskReply& reply);
   [[nodiscard]] bool hears_active_master() const;
   [[nodiscard]] bool misses_active_master() const;
@@ -670,6 +680,8 @@ class Node {
   [[nodiscard]] Time watch_wakeup() const;
   void begin_following();
   void rest_from_following();
+  void stop_receiving();
+  [[nodiscard]] Time may_follow_from() const;
   void answer_rejoin(const Error& error);
   [[nodiscard]] std::vector<uint32_t> member_server_ids() const;
   [[nodiscard]] bool knows_all_members() const;
@@ -712,7 +724,8 @@ class Node {
   Following following_;
   Recall recall_;
   Voter voter_;
-  bool has_begun_ = false;  // the voter knows when
+  std::optional<Time> promised_at_;  // and the failover may still be under way
+  bool has_begun_ = false;           // the voter knows when
   Lease lease_;
   Time stands_at_ = kNever;     // for a failover by itself
   int attempts_ = 0;            // in vain

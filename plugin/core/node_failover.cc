@@ -71,7 +71,7 @@ std::string Node::why_no_promise(Epoch epoch, const NodeName& candidate) const {
 Event Node::receive(const NodeName& from, const Ask& message) {
   if (state_ == State::kStart) return Event::kNone;  // asked again
   if (!message.id && message.binding) {
-    give_lease(from, message);
+    send(from, voter_.answer(from, message, durable_, now_));
     return Event::kNone;
   }
   if (!message.id) {

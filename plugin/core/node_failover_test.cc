@@ -483,6 +483,38 @@ World a_pause_ends_with_the_term_of_its_director() {
   return world;
 }
 
+// What it acknowledged after that, the new active master would lack.
+World who_promises_receives_nothing_more_until_the_failover_is_over() {
+  World world = three();
+  std::vector<std::string> jobs;
+  world.on_job = [&jobs](const World::PendingJob& job, JobDone&) {
+    if (job.node == "node3") jobs.emplace_back(to_string(job.job));
+  };
+  const auto ask = [&world](uint64_t epoch) {
+    world.give("node3", FromNode{"node2", Ask{{epoch}, 2, Epoch{epoch}, true}});
+    world.run();
+    world.pass(Duration{1'000'000});
+  };
+  ask(102);
+  EXPECT_THAT(jobs, ElementsAre("persist", "stop_receiving"));
+  EXPECT_EQ(world.node("node3").replication(), Replication::kPending);
+  SwitchoverReport report;
+  report.id = {102};
+  report.epoch = Epoch{102};
+  report.failover = true;
+  report.result = Result::kAborted;
+  world.give("node3", FromNode{"node2", report});
+  world.run();
+  EXPECT_EQ(world.node("node3").replication(), Replication::kFollowing);
+
+  ask(202);
+  EXPECT_EQ(world.node("node3").replication(), Replication::kPending);
+  world.pass(world.config_of("node3").switchover_timeout);
+  EXPECT_EQ(world.node("node3").replication(), Replication::kFollowing) << "no report has come";
+  world.on_job = [](const World::PendingJob&, JobDone&) {};
+  return world;
+}
+
 #define SCENARIO(name)               \
   std::pair<const char*, Scenario> { \
 #name, name                      \
@@ -514,6 +546,7 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(the_operators_program_is_asked_just_before_a_failover),
     SCENARIO(the_operators_program_refuses_a_failover),
     SCENARIO(two_that_claim_the_role_are_shown),
+    SCENARIO(who_promises_receives_nothing_more_until_the_failover_is_over),
     SCENARIO(a_pause_ends_with_the_term_of_its_director),
 };
 #undef SCENARIO

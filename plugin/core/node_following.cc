@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "plugin/core/node.h"
+#include "plugin/core/rules.h"
 
 namespace active_master {
 
@@ -36,6 +37,24 @@ void Node::rest_from_following() {
   following_.step = Following::Step::kRest;
   following_.due = kNever;
   answer_rejoin(make_error(ErrorCode::kBusy, "the role is being moved"));
+}
+
+// What it has is told with its promise: nothing may come after that, which the old active master
+// would take for safe.
+void Node::stop_receiving() {
+  promised_at_ = now_;
+  if (following_.status == Replication::kNone || following_.status == Replication::kDiverged)
+    return;
+  following_.status = Replication::kPending;
+  if (kFollowers.contains(state_)) begin_following();
+}
+
+// When the failover that it made a promise for is over, or has had its time.
+Time Node::may_follow_from() const {
+  const auto& promise = durable_.promise;
+  const bool is_bound =
+      promised_at_ && promise && promise->epoch > known_epoch() && promise->candidate != self();
+  return is_bound ? *promised_at_ + config_.switchover_timeout : Time{};
 }
 
 void Node::answer_rejoin(const Error& error) {

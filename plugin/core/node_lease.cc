@@ -122,16 +122,6 @@ bool Node::has_vote() const {
   return is_voter(self()) && voter_.why_bound(durable_, now_).empty();
 }
 
-void Node::give_lease(const NodeName& to, const Ask& ask) {
-  AskReply reply;
-  reply.round = ask.round;
-  reply.epoch = ask.epoch;
-  reply.refusal = voter_.give(to, ask, durable_, now_);
-  reply.promised = reply.refusal.empty();
-  if (durable_.promise) reply.promise = durable_.promise->epoch;
-  send(to, std::move(reply));
-}
-
 void Node::take_lease(const NodeName& from, const AskReply& reply) {
   if (reply.epoch != lease_.epoch || !is_voter(from)) return;
   const Time asked_at{Duration{static_cast<Duration::rep>(reply.round)}};

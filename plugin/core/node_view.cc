@@ -68,6 +68,17 @@ const char* to_string(State state) {
   return "?";
 }
 
+const char* to_string(const Job& job) {
+  constexpr const char* kNames[] = {
+      "persist",       "check",          "check_candidate", "await_transactions",
+      "read_position", "probe",          "drain",           "fence",
+      "handover",      "catch_up",       "open_writes",     "stand_down",
+      "record",        "read_gtids",     "compare_gtids",   "follow",
+      "leave",         "stop_receiving", "apply",           "hook"};
+  static_assert(std::size(kNames) == std::variant_size_v<Job>);
+  return kNames[job.index()];
+}
+
 const char* to_string(Event event) {
   switch (event) {
     case Event::kNone:

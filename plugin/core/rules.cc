@@ -27,7 +27,6 @@ constexpr States kResting{State::kStart,  State::kNew,     State::kRecover, Stat
                           State::kActive, State::kGranted, State::kFollow,  State::kRequest};
 
 // Whoever is in one of these replicates from the active master.
-constexpr States kFollowers{State::kStandby, State::kResume};
 
 constexpr Duration kFollowLimit{20'000'000};  // for all steps; the server's own limits are shorter
 constexpr Duration kFollowRetry{3'000'000};
@@ -536,7 +535,9 @@ struct Rules {
 
   // --- following the active master ---
   using Step = Node::Following::Step;
-  static bool follow_due(const Node& n) { return n.now_ >= n.following_.due && n.is_confirmed(); }
+  static bool follow_due(const Node& n) {
+    return n.now_ >= std::max(n.following_.due, n.may_follow_from()) && n.active_takes_writes();
+  }
   static bool gtids_read(const Node& n) { return n.following_.step == Step::kRead; }
   static bool reply_failed(const Node& n) {
     return !n.follow_reply_->error.empty() || active_server_id(n) == 0;
@@ -804,7 +805,7 @@ const Rule kRules[] = {
   "try again", Rules::retry, S::kActive, kStays, "trying again"},
 
 // --- standbys follow the active master by themselves, unless they have what it has not ---
-{610, kFollowers, E::kAlways, "it is time to, and the active master is heard", Rules::follow_due,
+{610, kFollowers, E::kAlways, "it is time to, and the active master takes writes", Rules::follow_due,
   "read this server's GTIDs", Rules::read_gtids, S::kStandby, kStays, "does this server have what the active master has not?"},
 {611, kFollowers, E::kFollowStep, "the GTIDs were read", Rules::gtids_read,
   "ask the active master", Rules::ask_whether_errant, S::kStandby, kStays, "the active master compares: what it has can only have grown since"},

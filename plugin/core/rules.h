@@ -25,7 +25,9 @@ struct States {
   }
 };
 
-// From these a node may begin a failover by itself.
+// In these a node replicates from the active master.
+inline constexpr States kFollowers{State::kStandby, State::kResume};
+// From these it may begin a failover by itself.
 inline constexpr States kMayStand{State::kStandby, State::kRecover, State::kGranted};
 
 // Rules are tried in the order of the table; the first whose state, event and guard match is

@@ -2,6 +2,8 @@
 // rules.cc, which alone includes this.
 #pragma once
 
+#include <utility>
+
 #include "plugin/core/rules.h"
 
 namespace active_master {
@@ -87,10 +89,17 @@ struct FailoverRules {
     }
     return names;
   }
+  // With voters who was silent before promises were asked for is not waited for again.
+  static bool is_awaited(const Node& n, const NodeName& node) {
+    const auto& operation = *n.operation_;
+    const bool is_late =
+        n.has_voters() && operation.is_bidding && !operation.present.contains(node);
+    return n.linked(node) && !answer_of(n, node) && !is_late;
+  }
   // Nobody is worth waiting for any longer.
   static bool all_answered(const Node& n) {
     return time_is_up(n) || std::ranges::none_of(n.peers_, [&](const auto& peer) {
-             return n.linked(peer.first) && !answer_of(n, peer.first);
+             return is_awaited(n, peer.first);
            });
   }
   static bool answered_for_check(const Node& n) {
@@ -144,7 +153,11 @@ struct FailoverRules {
 
   // --- actions: the active master that restarts ---
   static void close_and_recall(Node& n) {
-    n.run(StandDownJob{true});
+    n.run(StandDownJob{});
+    n.begin_recall();
+  }
+  static void break_off_and_recall(Node& n) {
+    n.run(StandDownJob{.close_sessions = true});
     n.begin_recall();
   }
 
@@ -267,13 +280,17 @@ struct FailoverRules {
     n.persist(std::move(next));
   }
   static void ask_for_promises(Node& n) {
-    n.operation_->is_bidding = true;
-    n.operation_->answers.clear();
-    n.phase_deadline_ = n.now_ + answer_limit(n);
+    auto& operation = *n.operation_;
+    operation.is_bidding = true;
+    for (const auto& [node, answer] : std::exchange(operation.answers, {}))
+      operation.present.insert(node);
+    // Who promises stops receiving before, which takes a while if its master does not answer.
+    n.phase_deadline_ = n.now_ + n.config_.peer_timeout;
     n.ask_again();
   }
   static ApplyJob comparison(const Node& n) {
     ApplyJob job;
+    job.address = n.durable_.active_address;
     job.servers = n.member_server_ids();
     for (const auto& peer : n.config_.peers) {
       const auto* answer = answer_of(n, peer.name);
@@ -310,6 +327,8 @@ struct FailoverRules {
     auto job = comparison(n);
     job.timeout = std::max(n.operation_->deadline - n.now_, Duration{1});
     if (n.operation_->by_itself) job.timeout = std::min(job.timeout, n.config_.max_failover_lag);
+    // The job stops it; whoever is superseded now shall follow the same node as before.
+    n.following_.status = Replication::kNone;
     if (!n.operation_->forced) job.patience = n.config_.catch_up_timeout;
     n.phase_deadline_ = kNever;
     n.run(std::move(job));
@@ -326,8 +345,6 @@ struct FailoverRules {
       text =
           cut(text + (text.empty() ? "given up: node " : "; node ") + row.node + " " + row.detail);
     }
-    // Also for who is superseded now, and shall follow the same node as before.
-    n.following_.status = Replication::kNone;
     n.run(LeaveJob{n.durable_.active_address, n.member_server_ids()});
   }
   static bool operator_is_next(const Node& n) {
@@ -459,7 +476,7 @@ const Rule kFailoverRules[] = {
 {835, States(State::kRecover), Event::kOffer, "granted to this node, by whom it had granted the role itself", FailoverRules::grant_was_taken,
   "adopt that activation, stand down", FailoverRules::learn_that_the_grant_was_taken, State::kStandby, false, "the role went there, and is on its way back: nobody announces what lies between"},
 {836, States(State::kActive), Event::kAlways, "its lease has run out", FailoverRules::lease_lost,
-  "stand down, ask again", FailoverRules::close_and_recall, State::kRecover, false, "no majority of voters has renewed the lease: fenced until one does"},
+  "stand down, close what clients have open, ask again", FailoverRules::break_off_and_recall, State::kRecover, false, "no majority of voters has renewed the lease: fenced until one does"},
 
 // --- rivals, and who of them shall stand ---
 {837, States(State::kAsk), Event::kAsk, "binding, nothing speaks against it, and nobody asked this node to stand", FailoverRules::gives_way,

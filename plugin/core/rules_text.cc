@@ -26,7 +26,6 @@ constexpr States kActivating{S::kActivatePersist, S::kActivateOpen};
 constexpr States kBootstrapping{S::kNew, S::kBootstrapCheck, S::kBootstrapPersist};
 constexpr States kCandidate = States(S::kFollow, S::kRequest) | kActivating;
 constexpr States kFailover{S::kRecover, S::kAsk, S::kBid, S::kApply};
-constexpr States kFollowers{S::kStandby, S::kResume};
 constexpr States kNothingAwaited{S::kStart,   S::kNew,     S::kStandby, S::kActive,
                                  S::kGranted, S::kRequest, S::kResume,  S::kStopped};
 

@@ -56,6 +56,16 @@ std::string Voter::give(const NodeName& holder, const Ask& ask, const Durable& k
   return {};
 }
 
+AskReply Voter::answer(const NodeName& holder, const Ask& ask, const Durable& known, Time now) {
+  AskReply reply;
+  reply.round = ask.round;
+  reply.epoch = ask.epoch;
+  reply.refusal = give(holder, ask, known, now);
+  reply.promised = reply.refusal.empty();
+  if (known.promise) reply.promise = known.promise->epoch;
+  return reply;
+}
+
 std::string Voter::why_bound(const Durable& known, Time now) const {
   if (!known.votes) return kNoMemory;
   return is_free(now) ? "" : "it gave the lease to " + holder_;

@@ -26,6 +26,9 @@ class Voter {
   // counts it.
   std::string give(const NodeName& holder, const Ask& ask, const Durable& known, Time now);
 
+  // The same as what is told to the holder.
+  AskReply answer(const NodeName& holder, const Ask& ask, const Durable& known, Time now);
+
   // Why it promises nobody anything now.
   [[nodiscard]] std::string why_bound(const Durable& known, Time now) const;
 

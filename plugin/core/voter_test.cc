@@ -125,6 +125,17 @@ class LeaseTest : public ::testing::Test {
     world_.pass(2 * kLease);
   }
 
+  // n2 has the role when it dies, and n1 is back.
+  void let_two_active_masters_die() {
+    (void)world_.crash("n1");
+    world_.pass(4 * kLease);
+    ASSERT_THAT(world_.writable(), ElementsAre("n2"));
+    world_.restart("n1");
+    world_.pass(kLease);
+    (void)world_.crash("n2");
+    world_.pass(10 * kLease);
+  }
+
   testing::World world_;
 };
 
@@ -179,13 +190,7 @@ TEST_F(LeaseTest, AfterSoManyFailoversInAnHourAPersonMustLook) {
     config.max_failovers = 1;
     world_.give(name, Reconfigured{config});
   }
-  (void)world_.crash("n1");
-  world_.pass(4 * kLease);
-  ASSERT_THAT(world_.writable(), ElementsAre("n2"));
-  world_.restart("n1");
-  world_.pass(kLease);
-  (void)world_.crash("n2");
-  world_.pass(10 * kLease);
+  let_two_active_masters_die();
   EXPECT_THAT(world_.writable(), IsEmpty());
   const auto id = world_.fail_over("n1", "n3");
   world_.pass(2 * kLease);
@@ -193,13 +198,7 @@ TEST_F(LeaseTest, AfterSoManyFailoversInAnHourAPersonMustLook) {
 }
 
 TEST_F(LeaseTest, AfterAFailoverNoneBeginsForAWhile) {
-  (void)world_.crash("n1");
-  world_.pass(4 * kLease);
-  ASSERT_THAT(world_.writable(), ElementsAre("n2"));
-  world_.restart("n1");
-  world_.pass(kLease);
-  (void)world_.crash("n2");
-  world_.pass(10 * kLease);
+  let_two_active_masters_die();
   EXPECT_THAT(world_.writable(), IsEmpty());
   world_.pass(world_.config_of("n3").cooldown);
   EXPECT_THAT(world_.writable(), SizeIs(1));

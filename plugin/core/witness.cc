@@ -66,12 +66,7 @@ void Witness::receive(const NodeName& from, const NodeState& message) {
 void Witness::receive(const NodeName& from, const Ask& ask) {
   const bool is_for_lease = !ask.id && ask.binding;
   if (is_for_lease) {
-    AskReply reply;
-    reply.round = ask.round;
-    reply.epoch = ask.epoch;
-    reply.refusal = voter_.give(from, ask, durable_, now_);
-    reply.promised = reply.refusal.empty();
-    if (durable_.promise) reply.promise = durable_.promise->epoch;
+    auto reply = voter_.answer(from, ask, durable_, now_);
     if (reply.promised && std::exchange(leaseholder_, from) != from)
       log(LogLine::Level::kNote, "lease=" + from);
     actions_.push_back(SendToNode{from, std::move(reply)});

@@ -242,6 +242,11 @@ void perform(Context& context, const ReadGtidsJob& job, JobDone& done) {
   done.text = joined(all);
 }
 
+void perform(Context& context, const StopReceivingJob& job, JobDone& done) {
+  stop_receiving(*context.session, job);
+  perform(context, ReadGtidsJob{true}, done);
+}
+
 // A server that was made from a backup has what gtid_slave_pos says, although its binlog lacks it.
 std::string gtids_here(Session& session) {
   return session.value("SELECT CONCAT(@@gtid_binlog_state, ',', @@gtid_slave_pos)");
@@ -298,25 +303,34 @@ void perform(Context& context, const ApplyJob& job, JobDone& done) {
   std::optional<NoSemiSync> no_semi_sync;
   if (job.timeout > Duration{0}) no_semi_sync.emplace(*context.session);
   const auto deadline = steady_clock::now() + job.timeout;
-  for (const auto& position : received_positions(*context.session)) {
-    if (job.timeout > Duration{0}) {
+  const auto apply = [&] {
+    for (const auto& position : received_positions(*context.session)) {
       wait_for_gtid(context, position,
                     std::chrono::duration_cast<Duration>(deadline - steady_clock::now()));
     }
-  }
-  const auto give_up = steady_clock::now() + job.patience;
-  while (true) {
+  };
+  const auto compare = [&] {
     auto own = gtids_here(*context.session);
     if (job.received_counts) own += "," + joined(received_positions(*context.session));
     done.rows = compare_with(job.others, own, job.servers);
-    const bool is_behind = std::ranges::any_of(
+    return std::ranges::none_of(
         done.rows, [](const CheckRow& row) { return row.verdict == Verdict::kFailed; });
-    if (!is_behind || steady_clock::now() >= give_up) break;
+  };
+  if (job.timeout == Duration{0}) {
+    (void)compare();
+    if (!job.received_counts) done.rows.push_back(left_to_apply(*context.session, job.servers));
+    return;
+  }
+  apply();
+  const auto give_up = steady_clock::now() + job.patience;
+  while (!compare() && steady_clock::now() < give_up) {
     context.check_cancelled();
     std::this_thread::sleep_for(kCompareGlance);
   }
-  if (job.timeout == Duration{0} && !job.received_counts)
-    done.rows.push_back(left_to_apply(*context.session, job.servers));
+  // What comes until then is acknowledged, so it is applied, too.
+  stop_receiving(*context.session, {job.address, job.servers});
+  apply();
+  (void)compare();
 }
 
 void perform(Context& context, const FollowJob& job, JobDone&) {
@@ -432,14 +446,14 @@ Duration statement_limit(const Job& job) {
 
 LaneNumber lane_number(const Job& job) {
   if (std::holds_alternative<PersistJob>(job)) return kJournalLane;
-  if (std::holds_alternative<CatchUpJob>(job) || std::holds_alternative<ApplyJob>(job))
-    return kCatchUpLane;
+  if (std::holds_alternative<CatchUpJob>(job)) return kCatchUpLane;
   if (std::holds_alternative<WaitForPositionJob>(job)) return kProbeLane;
   // What a failover waits for does not wait for what it only tells of.
   if (const auto* hook = std::get_if<HookJob>(&job))
     return hook->hook == Hook::kFailover ? kCatchUpLane : kHookLane;
   // STOP SLAVE waits for what the applier is doing, and nothing else shall wait for that.
-  if (std::holds_alternative<FollowJob>(job) || std::holds_alternative<LeaveJob>(job))
+  if (std::holds_alternative<FollowJob>(job) || std::holds_alternative<LeaveJob>(job) ||
+      std::holds_alternative<StopReceivingJob>(job) || std::holds_alternative<ApplyJob>(job))
     return kFollowLane;
   // In one lane, so that who may write changes in the order in which it was decided.
   if (std::holds_alternative<DrainJob>(job) || std::holds_alternative<FenceJob>(job) ||
@@ -452,7 +466,7 @@ LaneNumber lane_number(const Job& job) {
   return kQueryLane;
 }
 
-// In the order of Job. What is persisted tells the steps of a switchover apart.
+// What is persisted tells the steps of a switchover apart.
 [[maybe_unused]] std::string fault_point(const Job& job) {
   if (const auto* persist = std::get_if<PersistJob>(&job)) {
     if (persist->durable.promise) return "persist_promise";
@@ -460,27 +474,7 @@ LaneNumber lane_number(const Job& job) {
     if (persist->durable.intent) return "persist_intent";
     return persist->durable.role == Role::kActive ? "persist_active" : "persist_standby";
   }
-  constexpr const char* kPoints[] = {"",
-                                     "check",
-                                     "check_candidate",
-                                     "await_transactions",
-                                     "read_position",
-                                     "probe",
-                                     "drain",
-                                     "fence",
-                                     "handover",
-                                     "catch_up",
-                                     "open_writes",
-                                     "stand_down",
-                                     "record",
-                                     "read_gtids",
-                                     "compare_gtids",
-                                     "follow",
-                                     "leave",
-                                     "apply",
-                                     "hook"};
-  static_assert(std::size(kPoints) == std::variant_size_v<Job>);
-  return kPoints[job.index()];
+  return to_string(job);
 }
 
 }  // namespace

@@ -244,11 +244,24 @@ std::string why_it_cannot_follow(Session& session, const CheckLocalJob& job) {
   }
 }
 
-void leave(Session& session, const LeaveJob& job) {
+namespace {
+
+template <typename Job>
+void stop_all(Session& session, const Job& job, const std::string& threads) {
   for (const auto& source : session.query("SHOW ALL SLAVES STATUS")) {
     if (leads_to(source, job.address) || leads_to_member(source, job.members))
-      session.query("STOP SLAVE " + named(source));
+      session.query("STOP SLAVE " + named(source) + threads);
   }
+}
+
+}  // namespace
+
+void leave(Session& session, const LeaveJob& job) {
+  stop_all(session, job, "");
+}
+
+void stop_receiving(Session& session, const StopReceivingJob& job) {
+  stop_all(session, job, " IO_THREAD");
 }
 
 }  // namespace active_master

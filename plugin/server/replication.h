@@ -30,4 +30,7 @@ void follow(Session& session, const FollowJob& job, const std::atomic<bool>& can
 // Stops every connection that leads to a member of the cluster.
 void leave(Session& session, const LeaveJob& job);
 
+// The same, but what was received is applied.
+void stop_receiving(Session& session, const StopReceivingJob& job);
+
 }  // namespace active_master

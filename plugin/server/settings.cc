@@ -112,20 +112,13 @@ std::string check_cluster_name(std::string_view value) {
   return value.empty() ? "can't be empty" : check_name(value);
 }
 
-// Whoever can connect is believed when nobody has to prove anything: then it must be somebody on
-// this machine.
-bool is_safe(const std::string& address, const protocol::Credentials& proof) {
-  boost::system::error_code error;
-  return proof.any() || boost::asio::ip::make_address(address, error).is_loopback() || error;
-}
-
 std::string check_listen_address(std::string_view value) {
   boost::system::error_code error;
   const std::string address(value);
   (void)boost::asio::ip::make_address(address, error);
   if (error) return "must be an IP address";
   const std::lock_guard lock(values_mutex);
-  if (is_safe(address, *credentials)) return {};
+  if (credentials->may_listen_on(address)) return {};
   return "must be a loopback address as long as connections are not authenticated: set "
          "active_master_secret_file, or active_master_tls_ca, _cert and _key and then "
          "active_master_reload_tls = 1";
@@ -135,19 +128,12 @@ protocol::CredentialFiles credential_files() {
   return {text(secret_file), text(tls_ca), text(tls_cert), text(tls_key), text(tls_crl)};
 }
 
-protocol::CredentialsPtr load(const protocol::CredentialFiles& files, std::string& error) {
-  auto loaded = protocol::Credentials::load(files, error);
-  if (!loaded || !loaded->has_proxy_key()) return loaded;
-  error = "the secret file '" + files.secret + "' holds a proxy's key: a node needs the secret";
-  return nullptr;
-}
-
 // Would these files do, in place of what is used now?
 std::string check_credentials(const protocol::CredentialFiles& files, const std::string& address) {
   std::string error;
-  const auto loaded = load(files, error);
+  const auto loaded = protocol::Credentials::load_to_listen(files, error);
   if (!loaded) return "is refused: " + error;
-  if (is_safe(address, *loaded)) return {};
+  if (loaded->may_listen_on(address)) return {};
   return "is refused: connections would not be authenticated any more, and "
          "active_master_listen_address is no loopback address: change that first";
 }
@@ -938,7 +924,9 @@ void learn_server(Session& session) {
 void learn_credentials() {
   const std::lock_guard lock(values_mutex);
   credentials_error.clear();
-  if (const auto loaded = load(credential_files(), credentials_error)) credentials = loaded;
+  if (const auto loaded =
+          protocol::Credentials::load_to_listen(credential_files(), credentials_error))
+    credentials = loaded;
 }
 
 void set_daemon(Daemon* daemon) {

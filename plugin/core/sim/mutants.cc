@@ -147,6 +147,7 @@ const std::vector<Mutant>& mutants() {
     add(lying("voter_that_forgets_its_lease", &Mutant::forgets_lease));
     add(lying("gate_that_ignores_the_lease", &Mutant::gate_ignores_lease));
     add(lying("lease_that_counts_from_its_receipt", &Mutant::lease_from_receipt));
+    add(lying("voter_that_goes_on_receiving", &Mutant::voter_goes_on_receiving));
     add(lying("witness_that_votes_without_its_disk", &Mutant::wiped_witness_votes));
     add(lying("nodes_that_do_not_pass_on_proxies", &Mutant::drops_proxy_news));
     return list;

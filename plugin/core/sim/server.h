@@ -52,10 +52,10 @@ enum Lane : uint8_t {
 
 inline Lane lane_of(const Job& job) {
   if (std::holds_alternative<PersistJob>(job)) return kJournalLane;
-  if (std::holds_alternative<CatchUpJob>(job) || std::holds_alternative<ApplyJob>(job))
-    return kCatchUpLane;
+  if (std::holds_alternative<CatchUpJob>(job)) return kCatchUpLane;
   if (std::holds_alternative<WaitForPositionJob>(job)) return kProbeLane;
-  if (std::holds_alternative<FollowJob>(job) || std::holds_alternative<LeaveJob>(job))
+  if (std::holds_alternative<FollowJob>(job) || std::holds_alternative<LeaveJob>(job) ||
+      std::holds_alternative<StopReceivingJob>(job) || std::holds_alternative<ApplyJob>(job))
     return kFollowLane;
   if (std::holds_alternative<DrainJob>(job) || std::holds_alternative<FenceJob>(job) ||
       std::holds_alternative<HandoverJob>(job) || std::holds_alternative<OpenWritesJob>(job) ||
@@ -74,8 +74,10 @@ struct Server {
   bool gate_open = true;      // while it is not, no transaction begins
   bool read_only = true;      // what @@read_only says; a person can change it
   size_t applied = 0;         // how much of the history is here
-  size_t received = 0;        // and in the relay logs, which a restart throws away
+  size_t received = 0;        // by replication; relay logs are thrown away by a restart
   uint8_t sources = 0;        // servers that it replicates from, as bits
+  uint8_t stopped = 0;        // of them, those that nothing is received from
+  Epoch promised;             // it has told what it has for this epoch, since it started
   bool replicating = true;
   Duration may_hang{40'000'000};  // its jobs, in all
   bool apply_pending = false;
@@ -85,6 +87,9 @@ struct Server {
   std::vector<Transaction> transactions;  // that are open
   std::array<std::deque<RunningJob>, kLanes> lanes;
 
+  [[nodiscard]] bool receives_from(uint8_t server) const {
+    return ((sources & ~stopped) >> server & 1) != 0;
+  }
   // Would a client's COMMIT succeed?
   [[nodiscard]] bool accepts(Time now) const { return up && !fenced && now < write_until; }
 };

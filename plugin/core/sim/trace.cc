@@ -84,26 +84,4 @@ std::string describe(const Input& input) {
   return from + " " + std::visit([](const auto& m) { return say(m); }, message);
 }
 
-const char* name_of(const Job& job) {
-  static constexpr std::array<const char*, std::variant_size_v<Job>> kNames{"persist",
-                                                                            "check local",
-                                                                            "check candidate",
-                                                                            "await transactions",
-                                                                            "read position",
-                                                                            "wait for position",
-                                                                            "drain",
-                                                                            "fence",
-                                                                            "handover",
-                                                                            "catch up",
-                                                                            "open writes",
-                                                                            "stand down",
-                                                                            "record activation",
-                                                                            "read GTIDs",
-                                                                            "compare GTIDs",
-                                                                            "follow",
-                                                                            "leave",
-                                                                            "apply"};
-  return kNames.at(job.index());
-}
-
 }  // namespace active_master::sim

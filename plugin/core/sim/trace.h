@@ -8,6 +8,5 @@
 namespace active_master::sim {
 
 [[nodiscard]] std::string describe(const Input& message);  // of a node or a proxy
-[[nodiscard]] const char* name_of(const Job& job);
 
 }  // namespace active_master::sim

@@ -439,7 +439,9 @@ void World::crash(uint8_t number) {
   ++n.incarnation;
   n.server.up = false;
   n.server.transactions.clear();
-  n.server.received = n.server.applied;
+  n.server.received = std::min(n.server.received, n.server.applied);
+  n.server.stopped = 0;
+  n.server.promised = {};
   for (auto& lane : n.server.lanes) lane.clear();
   n.frozen_until = {};
   drop_links(number);

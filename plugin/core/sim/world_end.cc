@@ -165,7 +165,7 @@ bool World::find_unconverged(std::string* why) const {
     if (n.node->durable().epoch != epoch) return no(n.name, " does not know the epoch");
     if (i == *active) continue;
     if (n.server.accepts(clock_of(i))) return no(n.name, " takes writes");
-    if (n.node->replication() != Replication::kFollowing || !(n.server.sources >> *active & 1))
+    if (n.node->replication() != Replication::kFollowing || !n.server.receives_from(*active))
       return no(n.name, " does not follow: ", to_string(n.node->replication()));
   }
   for (const auto& proxy : proxies_) {

@@ -21,6 +21,13 @@ size_t position_of(const std::string& gtid) {
   return position;
 }
 
+// Statements that the server ends after so long, whatever holds them up.
+Duration statement_limit(const Job& job) {
+  if (const auto* fence = std::get_if<FenceJob>(&job)) return fence->timeout;
+  if (const auto* handover = std::get_if<HandoverJob>(&job)) return handover->timeout;
+  return Duration{0};
+}
+
 Duration timeout_of(const Job& job) {
   if (const auto* wait = std::get_if<WaitForPositionJob>(&job)) return wait->timeout;
   if (const auto* drain = std::get_if<DrainJob>(&job)) return drain->timeout;
@@ -59,7 +66,7 @@ void World::start_job(uint8_t number, JobId id, Job job) {
   }
   if (std::holds_alternative<FenceJob>(running.job)) invariants_.fencing(number);
   const Lane lane = lane_of(running.job);
-  note(n.name, " runs ", name_of(running.job), " ", id.value);
+  note(n.name, " runs ", to_string(running.job), " ", id.value);
   n.server.lanes[lane].push_back(std::move(running));
   begin_next(number, lane);
 }
@@ -93,8 +100,11 @@ void World::job_effect(uint8_t number, uint8_t lane) {
   auto& job = queue.front();
   JobDone done;
   done.id = job.id;
+  const auto limit = statement_limit(job.job);
   if (job.fails) {
     done.error = "no luck";
+  } else if (limit > Duration{0} && now_ > job.began + limit) {
+    done.error = "max_statement_time";
   } else {
     done.error = attempt(number, job, done);
     if (done.error == kNotYet) {
@@ -173,6 +183,7 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
     if (schedule_.star && !(server.sources >> master & 1)) server.sources = 0;
     if (follow->alone) server.sources = 0;
     server.sources = static_cast<uint8_t>(server.sources | 1U << master);
+    server.stopped = static_cast<uint8_t>(server.stopped & ~(1U << master));
     replicate_from(master);
     return {};
   }
@@ -181,6 +192,12 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
       server.sources = static_cast<uint8_t>(server.sources & ~(1U << *old));
     for (const auto member : leave->members)
       server.sources = static_cast<uint8_t>(server.sources & ~(1U << (member - 1)));
+    return {};
+  }
+  if (std::holds_alternative<StopReceivingJob>(job)) {
+    if (!mutant_ || !mutant_->voter_goes_on_receiving) server.stopped = 0xff;
+    if (n.node && n.node->durable().promise) server.promised = n.node->durable().promise->epoch;
+    done.text = "0-1-" + std::to_string(std::max(server.applied, server.received));
     return {};
   }
   if (const auto* wait = std::get_if<WaitForPositionJob>(&job)) {
@@ -197,9 +214,12 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
       done.rows.push_back(
           {other.node, "transactions", has_more ? Verdict::kFailed : Verdict::kOk, "", {}});
     }
-    if (!is_behind || now_ - running.began >= apply->patience) return {};
-    done.rows.clear();
-    return kNotYet;
+    if (is_behind && now_ - running.began < apply->patience) {
+      done.rows.clear();
+      return kNotYet;
+    }
+    if (apply->timeout > Duration{0}) server.stopped = 0xff;
+    return {};
   }
   if (const auto* await = std::get_if<AwaitTransactionsJob>(&job)) {
     return await_transactions(server, *await, now_ - running.began);
@@ -305,8 +325,7 @@ void World::note_failover(uint8_t number, Epoch epoch) {
 // A failover: what only others have is no longer of the history. They have diverged.
 void World::lose_what_is_missing(uint8_t number, Epoch epoch) {
   const auto& candidate = nodes_[number];
-  // By a majority of voters what only the old active master has is given up.
-  invariants_.failed_over(number, epoch, schedule_.voters || forced_epochs_.contains(epoch));
+  invariants_.failed_over(number, epoch, forced_epochs_.contains(epoch));
   const size_t kept = candidate.server.applied;
   for (auto& n : nodes_) {
     if (n.server.applied <= kept) continue;
@@ -323,7 +342,7 @@ void World::lose_what_is_missing(uint8_t number, Epoch epoch) {
 void World::replicate_from(uint8_t number) {
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
     auto& server = nodes_[i].server;
-    if (!(server.sources >> number & 1)) continue;
+    if (!server.receives_from(number)) continue;
     if (server.applied >= nodes_[number].server.applied) continue;
     if (flows(number, i) && !random_.one_in(4))
       server.received = std::max(server.received, nodes_[number].server.applied);
@@ -345,12 +364,13 @@ void World::apply(uint8_t number) {
   size_t reached = server.replicating ? std::max(server.applied, server.received) : server.applied;
   size_t highest = server.applied;  // of whom it replicates from
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
-    if (!(server.sources >> i & 1)) continue;
+    if (!server.receives_from(i)) continue;
     highest = std::max(highest, nodes_[i].server.applied);
     if (flows(i, number)) reached = std::max(reached, nodes_[i].server.applied);
   }
   if (reached > server.applied) {
     server.applied = reached;
+    server.received = std::max(server.received, reached);
     replicate_from(number);
   }
   // Its relay log may end before what its source has.

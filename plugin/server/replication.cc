@@ -16,6 +16,8 @@ namespace {
 constexpr std::chrono::seconds kConnectPatience{5};
 constexpr std::chrono::milliseconds kConnectGlance{20};
 constexpr size_t kMaxPassword = 96;
+// An I/O thread gets so far meanwhile.
+constexpr std::chrono::milliseconds kKillPatience{20};
 
 std::mutex account_mutex;
 std::string account_user;
@@ -246,22 +248,45 @@ std::string why_it_cannot_follow(Session& session, const CheckLocalJob& job) {
 
 namespace {
 
+// The connections that lead to the address or to a member.
 template <typename Job>
-void stop_all(Session& session, const Job& job, const std::string& threads) {
-  for (const auto& source : session.query("SHOW ALL SLAVES STATUS")) {
-    if (leads_to(source, job.address) || leads_to_member(source, job.members))
-      session.query("STOP SLAVE " + named(source) + threads);
-  }
+std::vector<Row> connections(Session& session, const Job& job) {
+  auto sources = session.query("SHOW ALL SLAVES STATUS");
+  std::erase_if(sources, [&](const Row& source) {
+    return !leads_to(source, job.address) && !leads_to_member(source, job.members);
+  });
+  return sources;
+}
+
+std::vector<Row> io_threads(Session& session) {
+  return session.query("SELECT ID FROM INFORMATION_SCHEMA.PROCESSLIST WHERE COMMAND = 'Slave_IO'");
+}
+
+// With semi-synchronous replication an I/O thread that ends connects to its master once more. If
+// that one doesn't answer STOP SLAVE interrupts it a second time only after 2 s; after KILL its
+// first time is the second one. PROCESSLIST doesn't tell whose thread is whose, so all or none.
+void kill_io_threads(Session& session, size_t count) {
+  const auto threads = io_threads(session);
+  if (threads.size() != count) return;
+  for (const auto& thread : threads) session.query("KILL " + column(thread, "ID"));
+  std::this_thread::sleep_for(kKillPatience);
 }
 
 }  // namespace
 
 void leave(Session& session, const LeaveJob& job) {
-  stop_all(session, job, "");
+  for (const auto& source : connections(session, job)) session.query("STOP SLAVE " + named(source));
 }
 
 void stop_receiving(Session& session, const StopReceivingJob& job) {
-  stop_all(session, job, " IO_THREAD");
+  auto sources = connections(session, job);
+  std::erase_if(sources, [](const Row& s) { return column(s, "Slave_IO_Running") == "No"; });
+  if (sources.empty()) return;
+  try {
+    kill_io_threads(session, sources.size());
+  } catch (const SqlError&) {  // it has ended by itself
+  }
+  for (const auto& source : sources) session.query("STOP SLAVE " + named(source) + " IO_THREAD");
 }
 
 }  // namespace active_master

@@ -520,8 +520,9 @@ struct Rules {
                               std::to_string(n.heard_activation_->epoch.value)));
     }
     n.offer_.reset();
+    const bool was_active = n.durable_.role == Role::kActive;
     adopt(n);
-    n.run_aside(StandDownJob{});
+    n.run_aside(StandDownJob{.close_sessions = was_active});
   }
   // Whoever still waits here for a report is told that none will come.
   static void stop(Node& n) {

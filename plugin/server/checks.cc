@@ -134,16 +134,24 @@ std::vector<CheckRow> check_active_master(Session& session, const CheckLocalJob&
           name + "'");
     };
     const bool waits = status("status") == "ON" && number(status("clients")) > 0;
-    rows.push_back({{},
-                    "semi-synchronous replication",
-                    waits ? Verdict::kOk : Verdict::kWarning,
-                    waits ? "every acknowledged write is on a standby, too"
-                          : "the server waits for no standby: what it acknowledged last may be on "
-                            "it alone",
-                    waits
-                        ? ""
-                        : "switch rpl_semi_sync_master_enabled on here and "
-                          "rpl_semi_sync_slave_enabled on standbys, else a failover may lose it"});
+    const bool waits_alone = session.value("SELECT @@rpl_semi_sync_master_wait_no_slave") == "1";
+    if (!waits) {
+      rows.push_back(
+          {{},
+           "semi-synchronous replication",
+           Verdict::kWarning,
+           "the server waits for no standby: what it acknowledged last may be on it alone",
+           "switch rpl_semi_sync_master_enabled on here and rpl_semi_sync_slave_enabled on "
+           "standbys, else a failover may lose it"});
+    } else {
+      rows.push_back({{},
+                      "semi-synchronous replication",
+                      waits_alone ? Verdict::kOk : Verdict::kWarning,
+                      waits_alone ? "every acknowledged write is on a standby, too"
+                                  : "the server waits for no standby once all have left it, which "
+                                    "is when another takes the role",
+                      waits_alone ? "" : "SET GLOBAL rpl_semi_sync_master_wait_no_slave = ON"});
+    }
   }
   if (job.candidate_server_id != 0) {
     const auto obstacle = why_it_cannot_follow(session, job);

@@ -6,6 +6,7 @@
 #include "plugin/server/fence_audit.h"
 #include "plugin/server/information_schema.h"
 #include "plugin/server/log.h"
+#include "plugin/server/replication.h"
 #include "plugin/server/session.h"
 #include "plugin/server/settings.h"
 #include "plugin/server/snapshot.h"
@@ -67,6 +68,10 @@ int deinit_daemon(void*) noexcept {
     set_snapshot_source(nullptr);
     const auto view = current_view();
     daemon_instance.reset();
+    if (!server_is_stopping()) {
+      Session session;
+      restore_waiting(session);
+    }
     server_gate().set_mode(Gate::Mode::kOpen);
     server_fence().open();
     if (view && view->role == Role::kStandby) {

@@ -68,13 +68,10 @@ std::unique_ptr<Cluster> make_cluster(const LabOptions& lab, Setting setting) {
   limit("active_master_approach_max_lag", 1000ms);
   options.settings.emplace_back("plugin_load_add=metadata_lock_info");
   if (setting == Setting::kSemiSync || options.lease.count() > 0) {
-    for (const char* line : {"rpl_semi_sync_master_enabled=ON", "rpl_semi_sync_slave_enabled=ON",
-                             "rpl_semi_sync_master_wait_point=AFTER_SYNC"})
+    for (const char* line :
+         {"rpl_semi_sync_master_enabled=ON", "rpl_semi_sync_slave_enabled=ON",
+          "rpl_semi_sync_master_wait_point=AFTER_SYNC", "rpl_semi_sync_master_wait_no_slave=OFF"})
       options.settings.emplace_back(line);
-    // What takes the role by itself in a pair has no standby. With voters an active master that
-    // wakes up when its standbys have left it must not acknowledge what only it has.
-    if (options.lease.count() == 0)
-      options.settings.emplace_back("rpl_semi_sync_master_wait_no_slave=OFF");
     // With one standby only, writes hang so long when it is gone; longer than a lease, in which an
     // active master that is alone is fenced.
     options.settings.push_back("rpl_semi_sync_master_timeout=" +

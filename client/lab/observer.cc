@@ -10,7 +10,7 @@ constexpr std::chrono::milliseconds kRetry{50};
 constexpr int kProxiesEvery = 8;  // looks
 
 constexpr const char* kNode =
-    "SELECT EPOCH, ROLE, PHASE, @@global.read_only AS READ_ONLY "
+    "SELECT EPOCH, ROLE, PHASE, @@global.read_only OR FENCED AS READ_ONLY "
     "FROM INFORMATION_SCHEMA.ACTIVE_MASTER_STATE";
 constexpr const char* kProxies =
     "SELECT PROXY, EPOCH FROM INFORMATION_SCHEMA.ACTIVE_MASTER_PROXIES "

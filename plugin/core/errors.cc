@@ -78,6 +78,10 @@ const std::vector<ErrorEntry>& error_catalogue() {
        "see the text, and try again"},
       {ErrorCode::kVetoed, "the operator's program (active_master_hook) refused a failover",
        "see what it wrote, in the text and in the server's error log"},
+      {ErrorCode::kMayLack,
+       "a node has restarted as a standby and not caught up since, so it may have lost what it had "
+       "acknowledged",
+       "start the old active master, or give that up with active_master.force_failover(node)"},
   };
   return catalogue;
 }

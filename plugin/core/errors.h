@@ -45,6 +45,7 @@ enum class ErrorCode : uint32_t {
   kOthersAhead = 33352,
   kNoPromise = 33353,
   kVetoed = 33354,
+  kMayLack = 33355,
 };
 
 inline constexpr const char* kSqlState = "AM000";

@@ -120,7 +120,8 @@ struct FollowRequest {
 struct FollowReply {
   uint64_t number = 0;
   std::string error;
-  std::string errant;  // transactions that only the standby has, as text
+  std::string errant;      // transactions that only the standby has, as text
+  std::string position{};  // of the sender's binlog
 };
 
 struct GrantRequest {
@@ -158,6 +159,9 @@ struct AskReply {
   bool bids = false;   // it is about to take the role by a failover
   bool alive = false;  // the sender is the active master, or hears it
   std::string gtids;   // in its binlog and its relay logs
+  // It restarted as a standby, which throws relay logs away, and has not caught up since: what it
+  // acknowledged it may lack.
+  bool may_lack = false;
 };
 
 using NodeMessage = std::variant<NodeState, SwitchRequest, CancelRequest, CheckRequest, CheckReply,

@@ -14,8 +14,6 @@ constexpr size_t kMaxEvents = 1000;      // ACTIVE_MASTER_EVENTS
 constexpr size_t kMaxErrands = 1000;     // jobs for peers; a peer that asks for more is not ours
 constexpr size_t kReportsForAPeer = 20;  // that it gets when it connects
 
-// Whoever is in one of these replicates from the active master.
-
 // After the director's own limits a statement waits a little for the news to travel.
 constexpr Duration kAnswerMargin{2'000'000};
 
@@ -45,6 +43,7 @@ Node::Node(Config config, const Durable& durable, std::span<const Rule> table)
   if (!durable_.active_node.empty() && durable_.active_node != self()) {
     activation_ = Activation{durable_.epoch, durable_.active_node, durable_.active_address, {}};
   }
+  may_lack_ = durable_.role == Role::kStandby && durable_.epoch > Epoch{};
   meet_peers();
   actions_.reserve(16);
   was_fenced_ = fenced();
@@ -181,7 +180,8 @@ Event Node::absorb(const JobDone& input) {
       send(errand.from, ProbeReply{errand.id, static_cast<uint32_t>(errand.number),
                                    input.error.empty(), cut(input.error)});
     } else if (errand.kind == Errand::Kind::kCompare) {
-      send(errand.from, FollowReply{errand.number, cut(input.error), cut(input.text)});
+      send(errand.from, FollowReply{errand.number, cut(input.error), cut(input.text),
+                                    input.facts.gtid_binlog_state});
     } else if (errand.kind == Errand::Kind::kPromise && input.error.empty() &&
                durable_.promise == Promise{errand.promise, errand.from}) {
       stop_receiving();
@@ -335,6 +335,9 @@ Event Node::receive(const NodeName& from, const NodeState& message) {
   dirty_ |= is_confirmed() != was_confirmed;
   note_claim(peers_[from]);
   if (state_ == State::kRecover) recall(from);  // its answers get here now
+  // It did not take the role, so this node has not been a standby since it granted it.
+  const auto& grant = durable_.grant;
+  if (grant && grant->candidate == from && message.epoch < grant->epoch) may_lack_ = false;
   hear_pause(message);
   // An epoch that is just being made durable counts: what lies below it was heard too late.
   const Epoch known = state_ == State::kActivatePersist ? next_durable_.epoch : known_epoch();
@@ -472,7 +475,7 @@ void Node::enter(State next, const Rule& rule, SwitchoverId id) {
       if (!kFollowers.contains(old)) begin_following();
     } else {
       rest_from_following();
-      if (role() == Role::kActive) following_ = {};
+      if (role() == Role::kActive) following_ = {}, may_lack_ = false;
     }
   }
   if (next != old) {

@@ -148,8 +148,9 @@ struct RecordActivationJob {
 struct ReadGtidsJob {
   bool with_relay_logs = false;  // and what it has received
 };
-// What of a standby's transactions is not here, as JobDone::text; of these servers only: what a
-// retired one wrote long ago may be in no binlog any more.
+// The position of this server's binlog as JobDone::facts.gtid_binlog_state, and what of a standby's
+// transactions is not here, as JobDone::text; of these servers only: what a retired one wrote long
+// ago may be in no binlog any more.
 struct CompareGtidsJob {
   std::string gtids;
   std::vector<uint32_t> servers;
@@ -559,7 +560,7 @@ class Node {
 
   // How this standby comes to replicate from the active master.
   struct Following {
-    enum class Step { kRest, kRead, kAsk, kChange } step = Step::kRest;
+    enum class Step { kRest, kRead, kAsk, kChange, kCatchUp } step = Step::kRest;
     Replication status = Replication::kNone;
     NodeName node;  // whom
     std::string address;
@@ -568,6 +569,7 @@ class Node {
     Time due = kNever;    // when to begin, or to begin again
     std::string error;
     bool alone = false;                  // the active master came by a failover
+    std::string position;                // of the active master, when this node had restarted
     std::optional<SwitchoverId> rejoin;  // a statement that waits for it
   };
 
@@ -724,6 +726,7 @@ class Node {
   Following following_;
   Recall recall_;
   Voter voter_;
+  bool may_lack_ = false;            // what it has acknowledged, see AskReply
   std::optional<Time> promised_at_;  // and the failover may still be under way
   bool has_begun_ = false;           // the voter knows when
   Lease lease_;

@@ -102,6 +102,7 @@ void Node::answer_ask(const Errand& errand, const std::string& gtids, const std:
   reply.bids = is_bidding();
   reply.alive = role() == Role::kActive || hears_active_master();
   reply.gtids = gtids;
+  reply.may_lack = may_lack_;
   send(errand.from, std::move(reply));
 }
 

@@ -900,9 +900,13 @@ World a_standby_that_restarts_says_whom_it_has_not_heard_yet() {
   world.crash("node2");
   world.crash("node3");
   std::vector<bool> known;
-  world.on_job = [&known](const World::PendingJob& job, JobDone& done) {
+  int waits = 0;
+  world.on_job = [&](const World::PendingJob& job, JobDone& done) {
+    if (job.node != "node3") return;
+    if (std::holds_alternative<WaitForPositionJob>(job.job) && ++waits == 1)
+      done.error = "not in time";
     const auto* follow = std::get_if<FollowJob>(&job.job);
-    if (!follow || job.node != "node3") return;
+    if (!follow) return;
     known.push_back(follow->all_members_are_known);
     if (known.size() == 1) done.error = "not every node was heard";
   };
@@ -911,6 +915,10 @@ World a_standby_that_restarts_says_whom_it_has_not_heard_yet() {
   world.restart("node2");
   world.pass(Duration{4'000'000});
   EXPECT_EQ(known, (std::vector{false, true}));
+  EXPECT_EQ(replication(world, "node3"), Replication::kFollowing);
+  world.pass(Duration{12'000'000});
+  EXPECT_EQ(waits, 2) << "it has caught up then";
+  world.on_job = [](const World::PendingJob&, JobDone&) {};
   return world;
 }
 

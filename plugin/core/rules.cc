@@ -30,6 +30,9 @@ constexpr States kResting{State::kStart,  State::kNew,     State::kRecover, Stat
 
 constexpr Duration kFollowLimit{20'000'000};  // for all steps; the server's own limits are shorter
 constexpr Duration kFollowRetry{3'000'000};
+// Whether a standby has caught up after its restart is waited for so long, and again after a while.
+constexpr Duration kCatchUpGlance{3'000'000};
+constexpr Duration kCatchUpRetry{10'000'000};
 
 constexpr Duration kJobMargin{500'000};
 constexpr Duration kRetryInterval{1'000'000};  // a failed local step is rarely mended sooner
@@ -594,6 +597,8 @@ struct Rules {
     return n.peers_.at(n.following_.node).state.server_id;
   }
   static void change_master(Node& n) {
+    if (n.may_lack_ && n.following_.position.empty())
+      n.following_.position = n.follow_reply_->position;
     n.following_.due = n.now_ + kFollowLimit;
     run_follow_job(n,
                    FollowJob{n.following_.address, active_server_id(n), n.member_server_ids(),
@@ -607,6 +612,23 @@ struct Rules {
     n.following_.due = kNever;
     n.answer_rejoin({});
     n.dirty_ = true;
+    if (n.may_lack_) {
+      n.following_.due = n.now_ + kFollowLimit;
+      run_follow_job(n, WaitForPositionJob{n.following_.position, kCatchUpGlance}, Step::kCatchUp);
+    }
+  }
+  static bool replicates(const Node& n) { return n.following_.step == Step::kChange; }
+  static bool catches_up(const Node& n) { return n.following_.step == Step::kCatchUp; }
+  static bool does_not_replicate(const Node& n) { return !catches_up(n); }
+  static void note_that_it_lacks_nothing(Node& n) {
+    n.may_lack_ = false;
+    n.following_.position.clear();
+    n.following_.step = Step::kRest;
+    n.following_.due = kNever;
+  }
+  static void look_again_soon(Node& n) {
+    n.following_.step = Step::kRest;
+    n.following_.due = n.now_ + kCatchUpRetry;
   }
   static void rejoin(Node& n) {
     n.rest_from_following();
@@ -816,14 +838,18 @@ const Rule kRules[] = {
   "stop replicating", Rules::diverge, S::kStandby, kStays, "diverged: this node stays fenced and follows nobody until rejoin()"},
 {614, kFollowers, E::kFollowReply, "", nullptr,
   "replicate from it", Rules::change_master, S::kStandby, kStays, "nothing is errant"},
-{615, kFollowers, E::kFollowStep, "", nullptr,
+{615, kFollowers, E::kFollowStep, "it does", Rules::replicates,
   "note it", Rules::note_following, S::kStandby, kStays, "this server replicates from the active master"},
-{616, kFollowers, E::kFollowFailed, "", nullptr,
+{616, kFollowers, E::kFollowFailed, "it does not", Rules::does_not_replicate,
   "try again soon", Rules::fail_follow_job, S::kStandby, kStays, "this server can't follow yet"},
 {617, States(S::kStandby), E::kRejoin, "", nullptr,
   "begin anew", Rules::rejoin, S::kStandby, kStays, "asked to compare again and follow"},
 {618, kBidding | States(S::kStart, S::kRecover, S::kNew, S::kBootstrapCheck, S::kBootstrapPersist, S::kReopen, S::kActive, S::kFollow, S::kRequest, S::kActivatePersist, S::kActivateOpen, S::kGrant, S::kGranted, S::kResume, S::kAbortPersist, S::kAbortOpen) | kHarmless | kUndoable, E::kRejoin, "", nullptr,
   "refuse", Rules::refuse_rejoin, S::kStandby, kStays, "only a standby can rejoin"},
+{619, kFollowers, E::kFollowStep, "all that the active master had was applied", Rules::catches_up,
+  "note it", Rules::note_that_it_lacks_nothing, S::kStandby, kStays, "what this server may have lost by its restart is here again"},
+{620, kFollowers, E::kFollowFailed, "it was not applied yet", Rules::catches_up,
+  "look again soon", Rules::look_again_soon, S::kStandby, kStays, "this server is still catching up after its restart"},
 
 // --- stop ---
 {700, kResting, E::kAlways, "stop asked for", Rules::stopping,

@@ -116,6 +116,21 @@ struct FailoverRules {
     }
     return make_error(ErrorCode::kNoPromise, cut(text));
   }
+  // The old active master has all that a standby that lost its relay logs had acknowledged.
+  static bool is_old_master_here(const Node& n) {
+    if (n.durable_.active_node == n.self()) return !n.may_lack_;
+    const auto* answer = answer_of(n, n.durable_.active_node);
+    return answer && !answer->may_lack;
+  }
+  static Error memory_objection(const Node& n) {
+    const auto& operation = *n.operation_;
+    if (operation.forced || is_old_master_here(n)) return {};
+    std::string names = n.may_lack_ ? n.self() : "";
+    for (const auto& [node, answer] : operation.answers) {
+      if (answer.may_lack) names += (names.empty() ? "" : ", ") + node;
+    }
+    return names.empty() ? Error{} : make_error(ErrorCode::kMayLack, names);
+  }
   // What speaks against the failover; a silent node only if there is no answer to be expected.
   static Error objection(const Node& n) {
     for (const auto& [node, answer] : n.operation_->answers) {
@@ -125,7 +140,10 @@ struct FailoverRules {
                                                  : "node " + node + " says: " + answer.refusal);
       }
     }
-    if (n.has_voters()) return votes_objection(n);
+    if (n.has_voters()) {
+      auto error = votes_objection(n);
+      return error || !all_answered(n) ? error : memory_objection(n);
+    }
     for (const auto& [node, answer] : n.operation_->answers) {
       if (!answer.refusal.empty())
         return make_error(ErrorCode::kNoPromise, "node " + node + " says: " + answer.refusal);
@@ -320,6 +338,8 @@ struct FailoverRules {
       }
       checks.push_back(std::move(row));
     }
+    if (const auto error = memory_objection(n); n.has_voters() && error)
+      checks.push_back({n.self(), "memory", Verdict::kFailed, error.text, "force_failover"});
     n.phase_deadline_ = kNever;
     n.run(comparison(n));
   }

@@ -225,6 +225,43 @@ TEST_F(LeaseTest, OfTwoRivalsTheOneThatIsFurtherGoesOn) {
   EXPECT_TRUE(world_.fired().contains(838));
 }
 
+// A restart throws relay logs away, and with them what was acknowledged.
+TEST_F(LeaseTest, StandbysThatRestartWaitForTheOldActiveMaster) {
+  for (const NodeName name : {"n1", "n2", "n3"}) (void)world_.crash(name);
+  world_.restart("n2");
+  world_.restart("n3");
+  world_.pass(10 * kLease);
+  EXPECT_THAT(world_.writable(), IsEmpty());
+  EXPECT_THAT(world_.node("n2").view()->last_error, HasSubstr("n2, n3"));
+  world_.restart("n1");
+  world_.pass(4 * kLease);
+  EXPECT_THAT(world_.writable(), ElementsAre("n1"));
+}
+
+TEST_F(LeaseTest, StandbysThatRestartTakeTheRoleByForce) {
+  for (const NodeName name : {"n1", "n2", "n3"}) (void)world_.crash(name);
+  world_.restart("n2");
+  world_.restart("n3");
+  world_.pass(2 * kLease);
+  const auto id = world_.fail_over("n3", "n2");
+  world_.pass(2 * kLease);
+  ASSERT_NE(world_.answer(id), nullptr);
+  EXPECT_EQ(world_.answer(id)->error_number, static_cast<uint32_t>(ErrorCode::kMayLack));
+  (void)world_.fail_over("n3", "n2", true);
+  world_.pass(2 * kLease);
+  EXPECT_THAT(world_.writable(), ElementsAre("n2"));
+}
+
+// One that has caught up again is as good as any other.
+TEST_F(LeaseTest, AStandbyThatRestartsCatchesUp) {
+  (void)world_.crash("n2");
+  world_.restart("n2");
+  world_.pass(kLease);
+  (void)world_.crash("n1");
+  world_.pass(4 * kLease);
+  EXPECT_THAT(world_.writable(), SizeIs(1));
+}
+
 // Whoever is set up again from nothing may have promised an epoch above the active master's.
 TEST_F(LeaseTest, AVoterThatLostItsDiskVotesWhenItHasHeardAll) {
   (void)world_.crash("n2");

@@ -163,6 +163,7 @@ void put(const AskReply& from, Frame& frame) {
   to.set_bids(from.bids);
   to.set_alive(from.alive);
   to.set_gtids(from.gtids);
+  to.set_may_lack(from.may_lack);
 }
 
 void put(const FollowRequest& from, Frame& frame) {
@@ -176,6 +177,7 @@ void put(const FollowReply& from, Frame& frame) {
   to.set_number(from.number);
   to.set_error(from.error);
   to.set_errant(from.errant);
+  to.set_position(from.position);
 }
 
 void put(const ProxyNews& from, Frame& frame) {
@@ -401,8 +403,9 @@ std::optional<NodeMessage> take(const protocol::FollowRequest& from) {
 }
 
 std::optional<NodeMessage> take(const protocol::FollowReply& from) {
-  if (!is_text(from.error()) || !is_text(from.errant())) return std::nullopt;
-  return FollowReply{from.number(), from.error(), from.errant()};
+  if (!is_text(from.error()) || !is_text(from.errant()) || !is_text(from.position()))
+    return std::nullopt;
+  return FollowReply{from.number(), from.error(), from.errant(), from.position()};
 }
 
 std::optional<NodeMessage> take(const protocol::Ask& from) {
@@ -422,9 +425,9 @@ std::optional<NodeMessage> take(const protocol::AskReply& from) {
       !is_epoch(from.promise())) {
     return std::nullopt;
   }
-  return AskReply{
-      {from.switchover_id()}, from.round(), from.promised(), from.refusal(), {from.epoch()},
-      {from.promise()},       from.bids(),  from.alive(),    from.gtids()};
+  return AskReply{{from.switchover_id()}, from.round(),     from.promised(), from.refusal(),
+                  {from.epoch()},         {from.promise()}, from.bids(),     from.alive(),
+                  from.gtids(),           from.may_lack()};
 }
 
 std::optional<NodeMessage> take(const protocol::Offer& from) {

@@ -76,6 +76,7 @@ class Gate {
   // By the monotonic clock; kNoLease: always.
   static constexpr std::chrono::microseconds kNoLease = std::chrono::microseconds::max();
   void set_write_until(std::chrono::microseconds until);
+  [[nodiscard]] bool needs_lease() const { return write_until_.load() != kNoLease; }
   // read_only refuses what writes, so nobody need wait for a lease.
   void set_refusing(bool is_refusing) { is_refusing_ = is_refusing; }
 

@@ -1,6 +1,7 @@
 #include "plugin/server/information_schema.h"
 
 #include "plugin/server/fence_audit.h"
+#include "plugin/server/gate.h"
 
 #include "plugin/server/schema_table.h"
 #include "plugin/server/snapshot.h"
@@ -53,7 +54,7 @@ void show_state(const View& view, RowWriter& rows) {
       .text(to_string(view.phase))
       .counter_or_null(view.switchover.value)
       .text(view.state)
-      .integer(view.fenced && server_fence().enabled())
+      .integer((view.fenced || server_gate().is_lease_over()) && server_fence().enabled())
       .integer(view.read_only)
       .text(view.sql_address)
       .text(view.gtid_position)

@@ -253,6 +253,7 @@ std::string gtids_here(Session& session) {
 }
 
 void perform(Context& context, const CompareGtidsJob& job, JobDone& done) {
+  done.facts.gtid_binlog_state = context.session->value("SELECT @@gtid_binlog_pos");
   done.text = missing_transactions(job.gtids, gtids_here(*context.session), job.servers);
 }
 
@@ -510,8 +511,9 @@ void JobRunner::run(JobId id, Job job) {
       done.error = error.what();
     }
     done_(done);
-    // Standing down isn't awaited by the core, but people look whether read_only is on.
-    if (std::holds_alternative<StandDownJob>(job)) read_status();
+    // People look whether read_only is on, and standing down isn't awaited by the core.
+    if (std::holds_alternative<StandDownJob>(job) || std::holds_alternative<OpenWritesJob>(job))
+      read_status();
     if (!done.error.empty()) return;
     if (std::holds_alternative<StandDownJob>(job)) run_aside(disable_events);
     if (std::holds_alternative<OpenWritesJob>(job)) run_aside(enable_events);
@@ -550,11 +552,13 @@ void JobRunner::read_status() {
   lanes_[kQueryLane]->push(JobId{}, [this](const std::atomic<bool>&) {
     if (server_is_stopping()) return;
     try {
-      const auto rows = Session().query(
+      Session session;
+      const auto rows = session.query(
           std::string("SELECT ") + kReadOnlyIsOn +
           " AS r, @@gtid_current_pos AS g, @@gtid_binlog_state AS b, @@server_id AS s");
       const Row& row = rows.front();
       if (!gate_is_watching()) reload_fence();
+      if (server_gate().needs_lease()) wait_without_standby(session, row.at("r") == "0");
       status_({row.at("r") != "0", row.at("g").value_or(""),
                errant_transactions(row.at("b").value_or(""), "",
                                    static_cast<uint32_t>(number(row.at("s").value_or(""))))});

@@ -93,9 +93,11 @@ void kill_clients(Session& session) {
   const auto inside = sessions_inside(Duration{0});
   if (inside.empty()) return;
   std::vector<SessionInside> clients;
+  // One session waits for the acknowledgements of all that commit with it. When it is killed the
+  // others go on, and would tell their clients.
   for (const auto& row : session.query(
            "SELECT ID FROM information_schema.PROCESSLIST WHERE USER <> 'system user' AND ID IN (" +
-           id_list(inside) + ")"))
+           id_list(inside) + ") ORDER BY STATE LIKE 'Waiting for semi-sync ACK%'"))
     clients.push_back({number(row.at("ID").value_or("0")), {}, false});
   kill(session, clients);
 }

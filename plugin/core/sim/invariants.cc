@@ -80,6 +80,8 @@ void Invariants::failed_over(uint8_t number, Epoch epoch, bool is_forced) {
     if (other.server.promised == epoch && other.server.received > server.applied)
       violated("failover: " + what + " without what " + other.name + " received after its promise");
   }
+  if (server.applied < world_.acknowledged_)
+    violated("failover: " + what + " without what clients were told of");
 }
 
 void Invariants::committed(uint8_t server, Epoch epoch) {

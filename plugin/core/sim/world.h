@@ -237,6 +237,7 @@ class World {
   void append(uint8_t server, Entry::Kind kind, Epoch epoch);
   void note_failover(uint8_t server, Epoch epoch);
   void lose_what_is_missing(uint8_t server, Epoch epoch);
+  void acknowledge(uint8_t source, size_t position);
   void replicate_from(uint8_t server);
   [[nodiscard]] bool flows(uint8_t from, uint8_t to) const;  // replication
   void apply(uint8_t server);
@@ -295,6 +296,7 @@ class World {
   std::array<std::array<bool, kMaxParties>, kMaxParties> link_{};  // from dials to
   std::array<std::array<Time, kMaxParties>, kMaxParties> cut_until_{};
   std::vector<Entry> history_;
+  size_t acknowledged_ = 0;  // of it: a standby has received so much
   uint64_t transactions_ = 0;
   std::vector<Request> requests_;
 

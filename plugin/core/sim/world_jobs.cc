@@ -174,6 +174,7 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
     return {};
   }
   if (const auto* compare = std::get_if<CompareGtidsJob>(&job)) {
+    done.facts.gtid_binlog_state = "0-1-" + std::to_string(server.applied);
     done.text = compare->gtids;
     return {};
   }
@@ -337,6 +338,7 @@ void World::lose_what_is_missing(uint8_t number, Epoch epoch) {
     n.server.received = std::min(n.server.received, kept);
   }
   history_.resize(kept);
+  acknowledged_ = std::min(acknowledged_, kept);
 }
 
 void World::replicate_from(uint8_t number) {
@@ -344,12 +346,20 @@ void World::replicate_from(uint8_t number) {
     auto& server = nodes_[i].server;
     if (!server.receives_from(number)) continue;
     if (server.applied >= nodes_[number].server.applied) continue;
-    if (flows(number, i) && !random_.one_in(4))
+    if (flows(number, i) && !random_.one_in(4)) {
       server.received = std::max(server.received, nodes_[number].server.applied);
+      acknowledge(number, server.received);
+    }
     if (server.apply_pending) continue;
     server.apply_pending = true;
     push(server.lag + latency(), Kind::kApply, i, 0, 0);
   }
+}
+
+// Semi-synchronous replication: clients of the source are told of everything up to there, unless it
+// is fenced and has closed their sessions.
+void World::acknowledge(uint8_t source, size_t position) {
+  if (!nodes_[source].server.fenced) acknowledged_ = std::max(acknowledged_, position);
 }
 
 bool World::flows(uint8_t from, uint8_t to) const {
@@ -366,7 +376,10 @@ void World::apply(uint8_t number) {
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
     if (!server.receives_from(i)) continue;
     highest = std::max(highest, nodes_[i].server.applied);
-    if (flows(i, number)) reached = std::max(reached, nodes_[i].server.applied);
+    if (flows(i, number)) {
+      reached = std::max(reached, nodes_[i].server.applied);
+      acknowledge(i, nodes_[i].server.applied);
+    }
   }
   if (reached > server.applied) {
     server.applied = reached;

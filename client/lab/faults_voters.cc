@@ -106,7 +106,7 @@ void switchovers_go_on(Play& play) {
 void everything_restarts(Play& play) {
   play.expect_failovers();
   for (const auto& node : play.cluster().nodes()) node->kill();
-  for (const auto& node : play.cluster().nodes()) play.restart_as_replica(*node);
+  for (const auto& node : play.cluster().nodes()) play.restart(*node);
 }
 
 // --- two nodes and a witness
@@ -182,10 +182,8 @@ std::vector<Scenario> automatic_failovers() {
   add(Setting::kVoters, "voters_standby_dies", "S18", "kill -9 of a standby: no failover",
       standby_dies);
   add(Setting::kVoters, "voters_all_restart", "S42",
-      "kill -9 of all nodes at once: one of them opens by itself when they are back",
+      "kill -9 of all nodes at once: the active master opens by itself when they are back",
       everything_restarts);
-  // It loses writes if the old active master is the last to come back (docs/failover.md).
-  all.back().is_representative = false;
   add(Setting::kWitness, "witness_active_dies", "S16",
       "two nodes and a witness, kill -9 of the active master: the other takes the role by itself",
       active_dies);

@@ -284,6 +284,25 @@ TEST(Checker, EachOutcomeIsOneOfThree) {
   EXPECT_THAT(check(recording).violations, ElementsAre(HasSubstr("answered by 'refused'")));
 }
 
+TEST(Checker, AFailoverMayTakeTheRoleInTheMiddleOfASwitchover) {
+  Recording recording = good_recording();
+  auto& all = recording.history.switchovers;
+  Switchover& asked = all[0];
+  asked.left = {"node3", {"node3"}};
+  asked.done = false;
+  asked.text = "undone";
+  EXPECT_THAT(check(recording).violations, Contains(HasSubstr("left node3 active")));
+  Switchover failover{.from = asked.from,
+                      .to = "node3",
+                      .start_us = asked.start_us,
+                      .end_us = asked.end_us,
+                      .done = true};
+  all.insert(all.begin() + 1, failover);
+  EXPECT_THAT(check(recording).violations, Not(Contains(HasSubstr("left node3 active"))));
+  all[0].left = {"node3", {"node1", "node3"}};
+  EXPECT_THAT(check(recording).violations, Contains(HasSubstr("left node3 active")));
+}
+
 TEST(Checker, FindsARecoveryThatTakesTooLong) {
   Recording recording = good_recording();
   recording.recoveries = {{"a crash", 0, 5'000, 10'000}};

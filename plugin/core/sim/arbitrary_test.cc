@@ -338,7 +338,7 @@ std::string never_met(const Met& met) {
 
 TEST(Arbitrary, MessagesLeaveANodesInvariantsIntactInEveryState) {
   Met met;
-  for (uint64_t seed = 1; seed <= 30'000 && !HasFailure(); ++seed) {
+  for (uint64_t seed = 1; seed <= 40'000 && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     OneNode one(seed, met);
     for (int i = 0; i < 300; ++i) {

@@ -147,6 +147,8 @@ struct FailoverRules {
     for (const auto& [node, answer] : n.operation_->answers) {
       if (!answer.refusal.empty())
         return make_error(ErrorCode::kNoPromise, "node " + node + " says: " + answer.refusal);
+      if (n.operation_->is_bidding && !answer.promised)
+        return make_error(ErrorCode::kNoPromise, "node " + node + " does not say why");
     }
     if (all_answered(n) && !silent(n).empty())
       return make_error(ErrorCode::kNotFenced, "no answer from " + silent(n));

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string_view>
 
 #include "plugin/server/privileges.h"
@@ -178,13 +179,23 @@ bool may_write(std::string_view query) {
          (!passes_a_held_gate(query, true) || begins_with_commit_or_set(query));
 }
 
+// Of a server that shuts down: nobody fences this node any more. It closes its clients' connections
+// after 20 s, and of what goes on after that nobody is told.
+constexpr std::chrono::seconds kShutdownPatience{22};
+
 void await_lease(MYSQL_THD thd, const Client& client, std::string_view query) {
   auto& gate = server_gate();
   if (!gate.is_lease_over() || !may_write(query)) return;
   // Its locks would keep read_only from being set.
   if (thd_test_options(thd, kOptionTableLock) != 0) return refuse(thd, client);
   thd_wait_begin(thd, THD_WAIT_USER_LOCK);
-  gate.await_lease();
+  using std::chrono::steady_clock;
+  std::optional<steady_clock::time_point> stopping_since;
+  gate.await_lease([&stopping_since] {
+    if (!server_is_stopping()) return false;
+    if (!stopping_since) stopping_since = steady_clock::now();
+    return steady_clock::now() - *stopping_since > kShutdownPatience;
+  });
   thd_wait_end(thd);
 }
 

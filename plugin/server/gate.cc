@@ -65,10 +65,10 @@ void Gate::set_write_until(std::chrono::microseconds until) {
   changed_.notify_all();
 }
 
-void Gate::await_lease() {
+void Gate::await_lease(const std::function<bool()>& give_up) {
   std::unique_lock lock(mutex_);
   ++held_;
-  while (is_lease_over()) changed_.wait_for(lock, kGlance);
+  while (is_lease_over() && !give_up()) changed_.wait_for(lock, kGlance);
   --held_;
 }
 

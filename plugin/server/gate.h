@@ -69,7 +69,7 @@ class Gate {
   }
   // A statement that might write or commit waits until the lease is renewed or this server fenced,
   // even if its session is killed: a COMMIT would go on nevertheless.
-  void await_lease();
+  void await_lease(const std::function<bool()>& give_up);
 
   // --- the daemon ---
 

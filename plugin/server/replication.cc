@@ -120,28 +120,6 @@ void change_master(Session& session, const std::string& connection, const Addres
   }
 }
 
-// Waits until the connection runs, or says why it does not.
-void await_connection(Session& session, const FollowJob& job, const std::atomic<bool>& cancelled) {
-  using std::chrono::steady_clock;
-  const auto give_up = steady_clock::now() + kConnectPatience;
-  std::string state;
-  while (!cancelled) {
-    for (const auto& source : session.query("SHOW ALL SLAVES STATUS")) {
-      if (!leads_to(source, job.address, job.server_id)) continue;
-      if (runs(source)) return;
-      for (const auto* error : {"Last_IO_Error", "Last_SQL_Error"}) {
-        if (const auto text = column(source, error); !text.empty()) throw std::runtime_error(text);
-      }
-      state = "I/O thread " + column(source, "Slave_IO_Running") + ", SQL thread " +
-              column(source, "Slave_SQL_Running");
-    }
-    if (steady_clock::now() >= give_up)
-      throw std::runtime_error("replication from " + job.address + " does not run: " + state);
-    std::this_thread::sleep_for(kConnectGlance);
-  }
-  throw std::runtime_error("cancelled");
-}
-
 }  // namespace
 
 void set_replication_account(std::string user, std::string password_file) {
@@ -176,7 +154,7 @@ void start(Session& session, const std::string& connection) {
 
 }  // namespace
 
-void follow(Session& session, const FollowJob& job, const std::atomic<bool>& cancelled) {
+void follow(Session& session, const FollowJob& job) {
   const auto sources = session.query("SHOW ALL SLAVES STATUS");
   for (const auto& source : sources) {
     if (job.alone && leads_to_member(source, job.members) && runs(source) &&
@@ -189,7 +167,7 @@ void follow(Session& session, const FollowJob& job, const std::atomic<bool>& can
       if (runs(source)) return;
       const auto refused = number(column(source, "Last_IO_Errno"));
       const bool is_refused = refused == kAccessDenied || refused == kHostNotAllowed;
-      if (!job.may_change) return await_connection(session, job, cancelled);
+      if (!job.may_change) return;
       if (is_refused && has_account()) {
         const auto address = parse_address(job.address);
         const auto account = account_clause();
@@ -199,7 +177,7 @@ void follow(Session& session, const FollowJob& job, const std::atomic<bool>& can
       // It would try again by itself, but only once in MASTER_CONNECT_RETRY seconds.
       if (refused != 0 && !is_refused) session.query("STOP SLAVE " + named(source));
       start(session, named(source));
-      return await_connection(session, job, cancelled);
+      return;
     }
   }
   if (!job.may_change) {
@@ -227,7 +205,27 @@ void follow(Session& session, const FollowJob& job, const std::atomic<bool>& can
   }
   change_master(session, connection, *address, account);
   start(session, connection);
-  await_connection(session, job, cancelled);
+}
+
+void await_replication(Session& session, const FollowJob& job, const std::atomic<bool>& cancelled) {
+  using std::chrono::steady_clock;
+  const auto give_up = steady_clock::now() + kConnectPatience;
+  std::string state;
+  while (!cancelled && !server_is_stopping()) {
+    for (const auto& source : session.query("SHOW ALL SLAVES STATUS")) {
+      if (!leads_to(source, job.address, job.server_id)) continue;
+      if (runs(source)) return;
+      for (const auto* error : {"Last_IO_Error", "Last_SQL_Error"}) {
+        if (const auto text = column(source, error); !text.empty()) throw std::runtime_error(text);
+      }
+      state = "I/O thread " + column(source, "Slave_IO_Running") + ", SQL thread " +
+              column(source, "Slave_SQL_Running");
+    }
+    if (steady_clock::now() >= give_up)
+      throw std::runtime_error("replication from " + job.address + " does not run: " + state);
+    std::this_thread::sleep_for(kConnectGlance);
+  }
+  throw std::runtime_error("cancelled");
 }
 
 namespace {

@@ -18,7 +18,10 @@ void set_replication_account(std::string user, std::string password_file);
 // Makes this server replicate from the job's. A connection that does so already is kept, whatever
 // else there is; else the one that leads to another member of the cluster is changed, and keeps its
 // account and options; else one is made. Throws what is in the way.
-void follow(Session& session, const FollowJob& job, const std::atomic<bool>& cancelled);
+void follow(Session& session, const FollowJob& job);
+
+// Waits until that connection runs, or throws why it does not.
+void await_replication(Session& session, const FollowJob& job, const std::atomic<bool>& cancelled);
 
 // Shall a COMMIT wait for an acknowledgement (semi-synchronous replication) also when no standby is
 // connected? Yes on an active master that needs a lease: standbys leave it for another one. No on a

@@ -6,7 +6,7 @@
 #include "plugin/server/fence_audit.h"
 #include "plugin/server/information_schema.h"
 #include "plugin/server/log.h"
-#include "plugin/server/replication.h"
+#include "plugin/server/semi_sync.h"
 #include "plugin/server/session.h"
 #include "plugin/server/settings.h"
 #include "plugin/server/snapshot.h"
@@ -70,7 +70,7 @@ int deinit_daemon(void*) noexcept {
     daemon_instance.reset();
     if (!server_is_stopping()) {
       Session session;
-      restore_waiting(session);
+      restore_semi_sync(session);
     }
     server_gate().set_mode(Gate::Mode::kOpen);
     server_fence().open();

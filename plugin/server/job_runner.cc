@@ -17,6 +17,7 @@
 #include "plugin/server/gtid.h"
 #include "plugin/server/log.h"
 #include "plugin/server/replication.h"
+#include "plugin/server/semi_sync.h"
 #include "plugin/server/transactions.h"
 
 namespace active_master {
@@ -203,6 +204,7 @@ void perform(Context& context, const CatchUpJob& job, JobDone&) {
 }
 
 void perform(Context& context, const OpenWritesJob&, JobDone&) {
+  wait_for_standbys(*context.session);
   set_read_only(*context.session, false);
   server_gate().set_refusing(false);
   server_fence().open();
@@ -217,6 +219,7 @@ void perform(Context& context, const StandDownJob& job, JobDone&) {
   if (job.close_sessions) kill_clients(*context.session);
   close_fence(*context.session);
   server_gate().set_refusing(true);
+  wait_for_nobody(*context.session);
 }
 
 void perform(Context& context, const RecordActivationJob& job, JobDone&) {
@@ -276,34 +279,7 @@ CheckRow left_to_apply(Session& session, const std::vector<uint32_t>& servers) {
           ""};
 }
 
-// While what came from a dead active master is applied, this server does not wait for others to
-// acknowledge it: the dead one might be the only standby that it has.
-class NoSemiSync {
- public:
-  explicit NoSemiSync(Session& session)
-      : session_(session), was_on_(session.value("SELECT @@rpl_semi_sync_master_enabled") == "1") {
-    if (was_on_) session_.query("SET GLOBAL rpl_semi_sync_master_enabled = OFF");
-  }
-  ~NoSemiSync() {
-    if (!was_on_) return;
-    try {
-      session_.query("SET GLOBAL rpl_semi_sync_master_enabled = ON");
-    } catch (const std::exception& error) {
-      log_line({LogLine::Level::kError,
-                std::string("rpl_semi_sync_master_enabled stays OFF: ") + error.what()});
-    }
-  }
-  NoSemiSync(const NoSemiSync&) = delete;
-  NoSemiSync& operator=(const NoSemiSync&) = delete;
-
- private:
-  Session& session_;
-  const bool was_on_;
-};
-
 void perform(Context& context, const ApplyJob& job, JobDone& done) {
-  std::optional<NoSemiSync> no_semi_sync;
-  if (job.timeout > Duration{0}) no_semi_sync.emplace(*context.session);
   const auto deadline = steady_clock::now() + job.timeout;
   const auto apply = [&] {
     for (const auto& position : received_positions(*context.session)) {
@@ -563,7 +539,7 @@ void JobRunner::read_status() {
           " AS r, @@gtid_current_pos AS g, @@gtid_binlog_state AS b, @@server_id AS s");
       const Row& row = rows.front();
       if (!gate_is_watching()) reload_fence();
-      if (server_gate().needs_lease()) wait_without_standby(session, row.at("r") == "0");
+      if (server_gate().needs_lease() && row.at("r") == "0") go_on_waiting(session);
       status_({row.at("r") != "0", row.at("g").value_or(""),
                errant_transactions(row.at("b").value_or(""), "",
                                    static_cast<uint32_t>(number(row.at("s").value_or(""))))});

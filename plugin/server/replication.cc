@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <mutex>
-#include <optional>
 #include <thread>
 
 #include "client/protocol/names.h"
@@ -226,25 +225,6 @@ void await_replication(Session& session, const FollowJob& job, const std::atomic
     std::this_thread::sleep_for(kConnectGlance);
   }
   throw std::runtime_error("cancelled");
-}
-
-namespace {
-std::optional<std::string> waiting_before;
-}  // namespace
-
-void wait_without_standby(Session& session, bool on) {
-  if (session.value("SELECT @@rpl_semi_sync_master_enabled") != "1") return;
-  const auto now = session.value("SELECT @@rpl_semi_sync_master_wait_no_slave");
-  const std::string wanted = on ? "1" : "0";
-  if (now == wanted) return;
-  if (!waiting_before) waiting_before = now;
-  session.query("SET GLOBAL rpl_semi_sync_master_wait_no_slave = " + wanted);
-}
-
-void restore_waiting(Session& session) {
-  if (waiting_before)
-    session.query("SET GLOBAL rpl_semi_sync_master_wait_no_slave = " + *waiting_before);
-  waiting_before.reset();
 }
 
 std::string why_it_cannot_follow(Session& session, const CheckLocalJob& job) {

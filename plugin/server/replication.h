@@ -23,14 +23,6 @@ void follow(Session& session, const FollowJob& job);
 // Waits until that connection runs, or throws why it does not.
 void await_replication(Session& session, const FollowJob& job, const std::atomic<bool>& cancelled);
 
-// Shall a COMMIT wait for an acknowledgement (semi-synchronous replication) also when no standby is
-// connected? Yes on an active master that needs a lease: standbys leave it for another one. No on a
-// standby, whose appliers would wait for nobody. Nothing is changed where semi-synchronous
-// replication is off.
-void wait_without_standby(Session& session, bool on);
-// As it was before the first of these.
-void restore_waiting(Session& session);
-
 // What would keep this server, now the active master's, from following the candidate after a
 // switchover; empty if nothing is known.
 [[nodiscard]] std::string why_it_cannot_follow(Session& session, const CheckLocalJob& job);

@@ -1,0 +1,65 @@
+#include "plugin/server/semi_sync.h"
+
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace active_master {
+
+namespace {
+
+// A global variable that is changed for a while.
+class Changed {
+ public:
+  explicit Changed(const char* name) : name_(name) {}
+
+  void set(Session& session, const std::string& value) {
+    const auto before = session.value("SELECT @@" + name_);
+    if (before == value) return;
+    if (!before_) before_ = before;
+    session.query("SET GLOBAL " + name_ + " = " + value);
+  }
+  void restore(Session& session) {
+    if (before_) session.query("SET GLOBAL " + name_ + " = " + *before_);
+    before_.reset();
+  }
+
+ private:
+  const std::string name_;
+  std::optional<std::string> before_;
+};
+
+std::mutex mutex;
+Changed enabled("rpl_semi_sync_master_enabled");
+Changed waits_alone("rpl_semi_sync_master_wait_no_slave");
+
+}  // namespace
+
+void wait_for_standbys(Session& session) {
+  const std::lock_guard lock(mutex);
+  enabled.restore(session);
+}
+
+void wait_for_nobody(Session& session) {
+  const std::lock_guard lock(mutex);
+  enabled.set(session, "0");
+  waits_alone.restore(session);
+}
+
+void go_on_waiting(Session& session) {
+  const std::lock_guard lock(mutex);
+  if (session.value("SELECT @@rpl_semi_sync_master_enabled AND "
+                    "NOT @@rpl_semi_sync_master_wait_no_slave") != "1")
+    return;
+  if (session.value("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
+                    "WHERE VARIABLE_NAME = 'Rpl_semi_sync_master_clients'") != "0")
+    waits_alone.set(session, "1");
+}
+
+void restore_semi_sync(Session& session) {
+  const std::lock_guard lock(mutex);
+  enabled.restore(session);
+  waits_alone.restore(session);
+}
+
+}  // namespace active_master

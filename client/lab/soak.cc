@@ -169,6 +169,7 @@ class Soak {
         play.restart(*node);
       }
     }
+    (void)agreed();  // who has just woken up learns that it was replaced
     for (const auto& node : cluster_.nodes()) play.bring_back(*node);
     const int64_t took = now_us() - start;
     if (took > worst_recovery_us_) {

@@ -204,7 +204,7 @@ void perform(Context& context, const CatchUpJob& job, JobDone&) {
 }
 
 void perform(Context& context, const OpenWritesJob&, JobDone&) {
-  wait_for_standbys(*context.session);
+  wait_for_standbys(*context.session, server_gate().needs_lease());
   set_read_only(*context.session, false);
   server_gate().set_refusing(false);
   server_fence().open();

@@ -19,6 +19,10 @@ class Changed {
     if (!before_) before_ = before;
     session.query("SET GLOBAL " + name_ + " = " + value);
   }
+  // As it will be once it is restored.
+  [[nodiscard]] std::string lasting(Session& session) const {
+    return before_ ? *before_ : session.value("SELECT @@" + name_);
+  }
   void restore(Session& session) {
     if (before_) session.query("SET GLOBAL " + name_ + " = " + *before_);
     before_.reset();
@@ -35,8 +39,9 @@ Changed waits_alone("rpl_semi_sync_master_wait_no_slave");
 
 }  // namespace
 
-void wait_for_standbys(Session& session) {
+void wait_for_standbys(Session& session, bool needs_lease) {
   const std::lock_guard lock(mutex);
+  if (needs_lease && enabled.lasting(session) == "1") waits_alone.set(session, "1");
   enabled.restore(session);
 }
 

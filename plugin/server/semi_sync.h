@@ -8,15 +8,15 @@
 
 namespace active_master {
 
-// This server becomes the active master.
-void wait_for_standbys(Session& session);
+// This server becomes the active master. One that needs a lease waits for the first standby, too
+// (rpl_semi_sync_master_wait_no_slave): if it is lost before, another node takes the role.
+void wait_for_standbys(Session& session, bool needs_lease);
 
 // It is no longer, or not yet.
 void wait_for_nobody(Session& session);
 
-// Of an active master that needs a lease, now and then: once a standby is connected, what is not
-// acknowledged waits also when all have left, which is when another node takes the role
-// (rpl_semi_sync_master_wait_no_slave).
+// The same of one that needs a lease only since it is the active master, now and then: as soon as a
+// standby is connected.
 void go_on_waiting(Session& session);
 
 // The plugin is unloaded.

@@ -27,6 +27,8 @@ using std::chrono::steady_clock;
 
 // MASTER_GTID_WAIT can't be cancelled from outside other than by KILL, so it is asked in slices.
 constexpr std::chrono::milliseconds kWaitSlice{100};
+// Whether a standby is connected is looked at so often.
+constexpr std::chrono::milliseconds kStandbyGlance{100};
 // read_only waits for statements that hold locks. Standing down isn't urgent and is tried again.
 constexpr Duration kStandDownLimit{1'000'000};
 constexpr Duration kReloadLimit{500'000};
@@ -64,6 +66,7 @@ struct Context {
   LazySession& session;
   StateFile& state_file;
   const std::atomic<bool>& cancelled;
+  const std::function<bool()>& is_awaited;  // by the next job of this lane
 
   void check_cancelled() const {
     if (cancelled) throw Cancelled();
@@ -222,7 +225,15 @@ void perform(Context& context, const StandDownJob& job, JobDone&) {
   wait_for_nobody(*context.session);
 }
 
+// History, which shall hold nobody up: its COMMIT can't be interrupted while it waits for a
+// standby.
 void perform(Context& context, const RecordActivationJob& job, JobDone&) {
+  while (would_wait_for_first_standby(*context.session)) {
+    if (context.is_awaited() || server_is_stopping())
+      throw std::runtime_error(
+          "the activation is not in active_master.event: no standby is connected");
+    std::this_thread::sleep_for(kStandbyGlance);
+  }
   insert_event(
       *context.session,
       "INSERT IGNORE INTO active_master.event (epoch, kind, from_node, to_node, switchover_id) "
@@ -377,6 +388,12 @@ class JobRunner::Lane {
     std::erase_if(queue_, [&](const auto& entry) { return entry.first == id; });
   }
 
+  // Does anything wait for what runs now?
+  [[nodiscard]] bool is_awaited() {
+    const std::lock_guard lock(mutex_);
+    return stopping_ || !queue_.empty();
+  }
+
  private:
   void loop() {
     const ServerThread thread;
@@ -471,13 +488,15 @@ JobRunner::~JobRunner() = default;
 
 void JobRunner::run(JobId id, Job job) {
   const auto lane = lane_number(job);
-  lanes_[lane]->push(id, [this, id, job = std::move(job)](const std::atomic<bool>& cancelled) {
+  lanes_[lane]->push(id, [this, id, lane,
+                          job = std::move(job)](const std::atomic<bool>& cancelled) {
     JobDone done;
     done.id = id;
     try {
       if (server_is_stopping()) throw std::runtime_error("the server is shutting down");
       LazySession session(statement_limit(job));
-      Context context{session, state_file_, cancelled};
+      const std::function<bool()> is_awaited = [this, lane] { return lanes_[lane]->is_awaited(); };
+      Context context{session, state_file_, cancelled, is_awaited};
       const auto do_it = [&] {
         std::visit([&](const auto& j) { perform(context, j, done); }, job);
       };

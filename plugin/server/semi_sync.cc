@@ -33,6 +33,13 @@ class Changed {
   std::optional<std::string> before_;
 };
 
+std::string status(Session& session, const std::string& name) {
+  return session.value(
+      "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = "
+      "'Rpl_semi_sync_master_" +
+      name + "'");
+}
+
 std::mutex mutex;
 Changed enabled("rpl_semi_sync_master_enabled");
 Changed waits_alone("rpl_semi_sync_master_wait_no_slave");
@@ -56,9 +63,14 @@ void go_on_waiting(Session& session) {
   if (session.value("SELECT @@rpl_semi_sync_master_enabled AND "
                     "NOT @@rpl_semi_sync_master_wait_no_slave") != "1")
     return;
-  if (session.value("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
-                    "WHERE VARIABLE_NAME = 'Rpl_semi_sync_master_clients'") != "0")
-    waits_alone.set(session, "1");
+  if (status(session, "clients") != "0") waits_alone.set(session, "1");
+}
+
+bool would_wait_for_first_standby(Session& session) {
+  return session.value(
+             "SELECT @@rpl_semi_sync_master_enabled AND "
+             "@@rpl_semi_sync_master_wait_no_slave") == "1" &&
+         status(session, "status") == "ON" && status(session, "clients") == "0";
 }
 
 void restore_semi_sync(Session& session) {

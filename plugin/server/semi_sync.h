@@ -19,6 +19,9 @@ void wait_for_nobody(Session& session);
 // standby is connected.
 void go_on_waiting(Session& session);
 
+// Would a COMMIT wait now until a standby is connected?
+[[nodiscard]] bool would_wait_for_first_standby(Session& session);
+
 // The plugin is unloaded.
 void restore_semi_sync(Session& session);
 

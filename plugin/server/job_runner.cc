@@ -220,9 +220,10 @@ void perform(Context& context, const StandDownJob& job, JobDone&) {
   // A COMMIT that waits for a standby to acknowledge it would hold read_only up, and be told to its
   // client after all once no standby is connected any more.
   if (job.close_sessions) kill_clients(*context.session);
+  // Nor shall an applier's hold it up.
+  wait_for_nobody(*context.session);
   close_fence(*context.session);
   server_gate().set_refusing(true);
-  wait_for_nobody(*context.session);
 }
 
 // History, which shall hold nobody up: its COMMIT can't be interrupted while it waits for a

@@ -455,6 +455,9 @@ LaneNumber lane_number(const Job& job) {
   if (std::holds_alternative<FollowJob>(job) || std::holds_alternative<LeaveJob>(job) ||
       std::holds_alternative<StopReceivingJob>(job) || std::holds_alternative<ApplyJob>(job))
     return kFollowLane;
+  // What a standby has is read when no COMMIT of its time as the active master runs any more.
+  if (const auto* read = std::get_if<ReadGtidsJob>(&job))
+    return read->with_relay_logs ? kQueryLane : kRoleLane;
   // In one lane, so that who may write changes in the order in which it was decided.
   if (std::holds_alternative<DrainJob>(job) || std::holds_alternative<FenceJob>(job) ||
       std::holds_alternative<HandoverJob>(job) || std::holds_alternative<OpenWritesJob>(job) ||

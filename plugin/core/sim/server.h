@@ -57,6 +57,8 @@ inline Lane lane_of(const Job& job) {
   if (std::holds_alternative<FollowJob>(job) || std::holds_alternative<LeaveJob>(job) ||
       std::holds_alternative<StopReceivingJob>(job) || std::holds_alternative<ApplyJob>(job))
     return kFollowLane;
+  if (const auto* read = std::get_if<ReadGtidsJob>(&job))
+    return read->with_relay_logs ? kQueryLane : kRoleLane;
   if (std::holds_alternative<DrainJob>(job) || std::holds_alternative<FenceJob>(job) ||
       std::holds_alternative<HandoverJob>(job) || std::holds_alternative<OpenWritesJob>(job) ||
       std::holds_alternative<StandDownJob>(job) ||

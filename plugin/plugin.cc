@@ -68,12 +68,12 @@ int deinit_daemon(void*) noexcept {
     set_snapshot_source(nullptr);
     const auto view = current_view();
     daemon_instance.reset();
+    server_gate().set_mode(Gate::Mode::kOpen);
+    server_fence().open();
     if (!server_is_stopping()) {
       Session session;
       restore_semi_sync(session);
     }
-    server_gate().set_mode(Gate::Mode::kOpen);
-    server_fence().open();
     if (view && view->role == Role::kStandby) {
       log_line({LogLine::Level::kNote,
                 "unloaded on a standby: read_only stays on, so that there are no two masters"});

@@ -256,15 +256,12 @@ std::vector<Row> connections(Session& session, const Job& job) {
   return sources;
 }
 
-std::vector<Row> io_threads(Session& session) {
-  return session.query("SELECT ID FROM INFORMATION_SCHEMA.PROCESSLIST WHERE COMMAND = 'Slave_IO'");
-}
-
 // With semi-synchronous replication an I/O thread that ends connects to its master once more. If
 // that one doesn't answer STOP SLAVE interrupts it a second time only after 2 s; after KILL its
 // first time is the second one. PROCESSLIST doesn't tell whose thread is whose, so all or none.
 void kill_io_threads(Session& session, size_t count) {
-  const auto threads = io_threads(session);
+  const auto threads =
+      session.query("SELECT ID FROM INFORMATION_SCHEMA.PROCESSLIST WHERE COMMAND = 'Slave_IO'");
   if (threads.size() != count) return;
   for (const auto& thread : threads) session.query("KILL " + column(thread, "ID"));
   std::this_thread::sleep_for(kKillPatience);

@@ -470,10 +470,11 @@ std::string Cluster::active_node(const Node& asked) {
 
 SwitchoverResult Cluster::switch_to(const std::string& to, sql::Connection& connection) {
   SwitchoverResult result;
-  result.summary.from = connection.value(kActiveNode).value_or("");
   result.summary.to = to;
   result.summary.start_us = now_us();
   try {
+    result.summary.from = connection.value(kActiveNode).value_or("");
+    result.summary.start_us = now_us();
     const auto sets = connection.query("CALL active_master.set_active_master('" + to + "')");
     result.summary.end_us = now_us();
     result.summary.done = true;

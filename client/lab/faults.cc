@@ -45,7 +45,8 @@ bool is_wanted(const Scenario& scenario, const FaultOptions& options) {
 }  // namespace
 
 bool needs_isolation(const FaultOptions& options) {
-  return options.soak > 0 || std::ranges::any_of(scenarios(), [&](const Scenario& scenario) {
+  return options.soak > 0 || options.failovers > 0 ||
+         std::ranges::any_of(scenarios(), [&](const Scenario& scenario) {
            return is_isolated(scenario.setting) && is_wanted(scenario, options);
          });
 }
@@ -56,7 +57,8 @@ std::unique_ptr<Cluster> make_cluster(const LabOptions& lab, Setting setting) {
   options.witness = setting == Setting::kWitness;
   options.wires = has_wires(setting);
   options.small_disks = setting == Setting::kSmallDisks;
-  if (setting == Setting::kVoters || setting == Setting::kWitness) options.lease = kLease;
+  const bool has_lease = setting == Setting::kVoters || setting == Setting::kWitness;
+  if (has_lease && options.lease.count() == 0) options.lease = kLease;
   if (options.star && !options.witness) options.nodes = 3;
   const auto limit = [&options](const char* name, std::chrono::milliseconds value) {
     options.settings.push_back(std::string(name) + "=" + std::to_string(value.count()));

@@ -59,6 +59,9 @@ struct FaultOptions {
   // Instead of scenarios: so many random faults, and two switchovers for each, by this seed.
   int soak = 0;
   uint64_t seed = 1;
+  // Instead: the active master is killed so often, and how long until another has the role.
+  int failovers = 0;
+  std::chrono::milliseconds lease{3000};
   std::string no_isolation = {};  // why there is none
 };
 
@@ -70,5 +73,6 @@ struct FaultOptions {
 
 [[nodiscard]] std::unique_ptr<Cluster> make_cluster(const LabOptions& lab, Setting setting);
 [[nodiscard]] bool run_soak(const FaultOptions& options);
+[[nodiscard]] bool run_failovers(const FaultOptions& options);
 
 }  // namespace active_master::lab

@@ -172,6 +172,14 @@ int run(int argc, char** argv) {
                    "Instead: so many random faults, and two switchovers for each")
       ->check(CLI::Range(1, 1000000));
   faults->add_option("--seed", line.faults.seed, "Of the soak; the same faults in the same order");
+  faults
+      ->add_option("--failovers", line.faults.failovers,
+                   "Instead: kill the active master of three voters so often, and see how long it "
+                   "takes until another takes writes")
+      ->check(CLI::Range(1, 100000));
+  int64_t lease_ms = line.faults.lease.count();
+  faults->add_option("--lease", lease_ms, "active_master_lease of these, in ms")
+      ->check(CLI::Range(100, 60000));
 
   auto* mixed = app.add_subcommand("mixed", "Every kind of proxy in one cluster");
   mixed->add_option("--switchovers", line.mixed_switchovers, "How many")
@@ -217,7 +225,10 @@ int run(int argc, char** argv) {
     }
     line.faults.lab = line.lab;
     if (needs_isolation(line.faults)) (void)Wires::isolate(line.faults.no_isolation);
-    return result(line.faults.soak > 0 ? run_soak(line.faults) : run_faults(line.faults));
+    line.faults.lease = std::chrono::milliseconds(lease_ms);
+    return result(line.faults.failovers > 0 ? run_failovers(line.faults)
+                  : line.faults.soak > 0    ? run_soak(line.faults)
+                                            : run_faults(line.faults));
   }
   if (demo->parsed()) {
     if (line.with_gate) line.via.emplace_back("gate");

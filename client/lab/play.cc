@@ -259,8 +259,22 @@ std::string Play::says(const Node& node, const std::string& statement) {
   }
 }
 
+std::string Play::agreed() {
+  constexpr const char* kActiveNode =
+      "SELECT ACTIVE_NODE FROM INFORMATION_SCHEMA.ACTIVE_MASTER_STATE";
+  std::string active;
+  require("the nodes don't agree on an active master", 60s, [&] {
+    active = says(*cluster_.nodes().front(), kActiveNode);
+    return !active.empty() && std::ranges::all_of(cluster_.nodes(), [&](const auto& node) {
+      return says(*node, kActiveNode) == active;
+    });
+  });
+  return active;
+}
+
 void Play::bring_back(Node& node) {
   constexpr auto kLimit = 30s;
+  (void)agreed();  // who has just woken up learns that it was replaced
   std::string replication;
   const bool settled = wait_until(kLimit, [&] {
     replication = says(node,
@@ -278,7 +292,13 @@ void Play::rebuild(Node& node) {
   const std::string active = Cluster::active_node(node);
   Node* source = &cluster_.node(active);
   for (const auto& other : cluster_.nodes()) {
-    if (other.get() != &node && other->name() != active) source = other.get();
+    const bool is_well =
+        other.get() != &node && other->name() != active &&
+        says(
+            *other,
+            "SELECT REPLICATION FROM INFORMATION_SCHEMA.ACTIVE_MASTER_NODES WHERE LINK = 'SELF'") ==
+            "FOLLOWING";
+    if (is_well) source = other.get();
   }
   must(source->stop() == 0, source->name() + " doesn't stop");
   node.kill();
@@ -302,7 +322,7 @@ void Play::forget_where_it_was(Node& node) {
   write_file(node.option_file(), text);
 }
 
-Node& Play::must_fail_over_from(const Node& old, std::chrono::milliseconds limit) {
+Play::Takeover Play::must_fail_over_from(const Node& old, std::chrono::milliseconds limit) {
   const int64_t since = now_us();
   Node* active = nullptr;
   must(wait_until(limit,
@@ -320,11 +340,13 @@ Node& Play::must_fail_over_from(const Node& old, std::chrono::milliseconds limit
   const int64_t active_us = now_us();
   for (const auto& load : loads_)
     must(load->wait_for_writes(1, kTrafficLimit), "traffic doesn't run after the failover");
+  const Takeover takeover{*active, std::chrono::microseconds(active_us - since),
+                          std::chrono::microseconds(now_us() - since)};
   std::printf("       %s takes over from %s after %lld ms, traffic runs after %lld ms\n",
               active->name().c_str(), old.name().c_str(),
-              static_cast<long long>((active_us - since) / 1000),
-              static_cast<long long>((now_us() - since) / 1000));
-  return *active;
+              static_cast<long long>(takeover.active_after.count() / 1000),
+              static_cast<long long>(takeover.traffic_after.count() / 1000));
+  return takeover;
 }
 
 // Each epoch begins between the last look at its node in which it was not active, and the first in

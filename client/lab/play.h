@@ -76,8 +76,15 @@ class Play {
 
   // From now on nodes may take the role by themselves: what was seen of it counts as switchovers.
   void expect_failovers() { failovers_expected_ = true; }
-  // Another node than this one becomes active by itself, and traffic runs again. The new one.
-  Node& must_fail_over_from(const Node& old, std::chrono::milliseconds limit = 20s);
+  // Waits until all nodes take the same one for the active master. Its name.
+  std::string agreed();
+  // Another node than this one becomes active by itself, and traffic runs again.
+  struct Takeover {
+    Node& by;
+    std::chrono::microseconds active_after;
+    std::chrono::microseconds traffic_after;
+  };
+  Takeover must_fail_over_from(const Node& old, std::chrono::milliseconds limit = 20s);
 
   // Writes and switchovers that were made beside these.
   void add(std::vector<Write> writes);

@@ -56,13 +56,13 @@ class Soak {
 
   void round(Play& play) {
     Node& asked = any();
-    auto switchover = begin(asked, other_than(agreed()));
+    auto switchover = begin(asked, other_than(play.agreed()));
     pass(chance_.between(0, 60));
     const std::string what = do_something();
     ++faults_[what];
     settle(play, what);
     end(play, std::move(switchover));
-    const std::string active = agreed();
+    const std::string active = play.agreed();
     cluster_.wait_until_healthy(active);
     Node& next = other_than(active);
     sql::Connection connection = any().connect();
@@ -169,7 +169,6 @@ class Soak {
         play.restart(*node);
       }
     }
-    (void)agreed();  // who has just woken up learns that it was replaced
     for (const auto& node : cluster_.nodes()) play.bring_back(*node);
     const int64_t took = now_us() - start;
     if (took > worst_recovery_us_) {
@@ -177,21 +176,6 @@ class Soak {
       std::printf("  slowest recovery up to now: %lld ms after %s\n",
                   static_cast<long long>(took / 1000), what.c_str());
     }
-  }
-
-  std::string agreed() {
-    std::string active;
-    require("the nodes don't agree on an active master", 60s, [&] {
-      active = Play::says(*cluster_.nodes().front(),
-                          "SELECT ACTIVE_NODE FROM INFORMATION_SCHEMA.ACTIVE_MASTER_STATE");
-      for (const auto& node : cluster_.nodes()) {
-        if (Play::says(*node, "SELECT ACTIVE_NODE FROM INFORMATION_SCHEMA.ACTIVE_MASTER_STATE") !=
-            active)
-          return false;
-      }
-      return !active.empty();
-    });
-    return active;
   }
 
   Node& other_than(const std::string& name) {

@@ -37,6 +37,8 @@ std::string why_fenced(const View& view) {
     return text + "write to the active master, " + view.activation->node + " at " +
            view.activation->sql_address;
   }
+  if (view.state == to_string(State::kRecover))
+    return text + "it waits until it is sure to be the active master, see ACTIVE_MASTER_STATE";
   return text + (view.phase == Phase::kNone ? "no active master is known here yet"
                                             : "a switchover is running, try again");
 }

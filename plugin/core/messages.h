@@ -35,6 +35,8 @@ struct NodeState {
   Replication replication = Replication::kNone;
   std::string replication_error{};
   Epoch promise{};  // no lower one is activated with the sender's help
+  // Of an active master: it tells no client of a commit before a standby has it.
+  bool semi_sync = false;
 };
 
 struct ProxyState {

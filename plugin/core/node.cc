@@ -182,6 +182,8 @@ Event Node::absorb(const JobDone& input) {
     } else if (errand.kind == Errand::Kind::kCompare) {
       send(errand.from, FollowReply{errand.number, cut(input.error), cut(input.text),
                                     input.facts.gtid_binlog_state});
+    } else if (errand.kind == Errand::Kind::kDescribe) {
+      describe_divergence(input);
     } else if (errand.kind == Errand::Kind::kPromise && input.error.empty() &&
                durable_.promise == Promise{errand.promise, errand.from}) {
       stop_receiving();
@@ -204,6 +206,7 @@ Event Node::absorb(const JobDone& input) {
     job_ = &input;
     return input.error.empty() ? Event::kFollowStep : Event::kFollowFailed;
   }
+  if (input.id == standing_down_) standing_down_.reset();
   if (!awaited_ || input.id != *awaited_) {
     if (!input.error.empty()) log(LogLine::Level::kWarning, "error=\"" + cut(input.error) + "\"");
     return Event::kNone;
@@ -287,7 +290,9 @@ Event Node::absorb(const ServerStatus& input) {
   if (is_errant)
     last_error_ = "errant write: " + cut(input.own_gtids) + " after " + cut(server_.own_gtids);
   was_standby_ = state_ == State::kStandby;
+  dirty_ |= server_.semi_sync != input.semi_sync;
   server_ = input;
+  if (input.sources) look_at_replication(*input.sources);
   if (is_errant) return Event::kErrantWrite;
   return !input.read_only ? Event::kWritableStandby : Event::kNone;
 }
@@ -591,6 +596,7 @@ NodeState Node::node_state() const {
   state.fenced = fenced() || (state.role == Role::kActive && !has_lease());
   state.read_only = server_.read_only;
   state.gtid_position = server_.gtid_position;
+  state.semi_sync = state.role == Role::kActive && server_.semi_sync;
   state.server_id = config_.identity.server_id;
   state.server_version = config_.server_version;
   return state;

@@ -155,6 +155,11 @@ struct CompareGtidsJob {
   std::string gtids;
   std::vector<uint32_t> servers;
 };
+// How many these transactions of this server's binlog are, and what they have changed, as
+// JobDone::text.
+struct DescribeJob {
+  std::string gtids;
+};
 // Replicate from the active master; nothing is changed if this server does already.
 struct FollowJob {
   std::string address;
@@ -223,10 +228,11 @@ struct HookJob {
   std::string text;
 };
 
-using Job = std::variant<PersistJob, CheckLocalJob, CheckCandidateJob, AwaitTransactionsJob,
-                         ReadPositionJob, WaitForPositionJob, DrainJob, FenceJob, HandoverJob,
-                         CatchUpJob, OpenWritesJob, StandDownJob, RecordActivationJob, ReadGtidsJob,
-                         CompareGtidsJob, FollowJob, LeaveJob, StopReceivingJob, ApplyJob, HookJob>;
+using Job =
+    std::variant<PersistJob, CheckLocalJob, CheckCandidateJob, AwaitTransactionsJob,
+                 ReadPositionJob, WaitForPositionJob, DrainJob, FenceJob, HandoverJob, CatchUpJob,
+                 OpenWritesJob, StandDownJob, RecordActivationJob, ReadGtidsJob, CompareGtidsJob,
+                 DescribeJob, FollowJob, LeaveJob, StopReceivingJob, ApplyJob, HookJob>;
 const char* to_string(const Job& job);
 
 // --- Inputs
@@ -287,10 +293,18 @@ struct AcknowledgeProxy {
   std::string proxy;
   SwitchoverId switchover;  // 0: only the lease is renewed
 };
+// A replication connection of this server.
+struct Source {
+  std::string address;     // HOST:PORT of its master
+  uint32_t server_id = 0;  // of its master; 0: it isn't connected
+  std::string error{};     // why it does not run; empty: it does
+};
 struct ServerStatus {  // read from the server now and then
   bool read_only = false;
   std::string gtid_position;
   std::string own_gtids{};  // the newest in the binlog that this very server wrote, one per domain
+  std::optional<std::vector<Source>> sources{};  // none: not looked at
+  bool semi_sync = false;  // no client is told of a commit before a standby has it
 };
 struct Reconfigured {
   Config config;  // of the same identity
@@ -532,7 +546,7 @@ class Node {
 
   // A job that this node runs for a peer.
   struct Errand {
-    enum class Kind { kCheck, kProbe, kCompare, kPromise, kAsk } kind = Kind::kCheck;
+    enum class Kind { kCheck, kProbe, kCompare, kDescribe, kPromise, kAsk } kind = Kind::kCheck;
     NodeName from;
     SwitchoverId id;
     uint64_t number = 0;
@@ -569,6 +583,9 @@ class Node {
     Time due = kNever;    // when to begin, or to begin again
     std::string error;
     bool alone = false;                  // the active master came by a failover
+    bool seemed_stopped = false;         // replication, when it was looked at last
+    std::string errant;                  // transactions that the active master lacks
+    std::string errant_described;        // what they have done
     std::string position;                // of the active master, when this node had restarted
     std::optional<SwitchoverId> rejoin;  // a statement that waits for it
   };
@@ -681,6 +698,10 @@ class Node {
   [[nodiscard]] Time may_stand_from() const;
   [[nodiscard]] Time watch_wakeup() const;
   void begin_following();
+  void stand_down(StandDownJob job) { standing_down_ = run_aside(job); }
+  [[nodiscard]] Error divergence() const;
+  void describe_divergence(const JobDone& done);
+  void look_at_replication(const std::vector<Source>& sources);
   void rest_from_following();
   void stop_receiving();
   [[nodiscard]] Time may_follow_from() const;
@@ -734,6 +755,7 @@ class Node {
   int attempts_ = 0;            // in vain
   std::deque<Time> failovers_;  // of the last hour, as this node heard of them
   ServerStatus server_;
+  std::optional<JobId> standing_down_;
   bool was_standby_ = false;  // when server_ was read
   bool stopping_ = false;
   bool was_fenced_ = false;  // as the operator's program was told

@@ -68,6 +68,26 @@ World a_living_active_master_is_not_failed_over() {
   return world;
 }
 
+World a_check_says_what_clients_may_have_been_told() {
+  World world = three();
+  const auto verdict = [&world](const NodeName& asked) {
+    const auto* answer = world.answer(world.fail_over(asked, "node2", false, true));
+    const auto row = std::ranges::find(answer->checks, "acknowledged writes", &CheckRow::check);
+    EXPECT_NE(row, answer->checks.end());
+    EXPECT_EQ(row->node, "node1");
+    return row->verdict;
+  };
+  EXPECT_EQ(verdict("node3"), Verdict::kWarning) << "each server commits for itself";
+  world.give("node1", ServerStatus{false, "0-1-5", "", std::nullopt, true});
+  world.run();
+  world.crash("node1");
+  EXPECT_EQ(verdict("node3"), Verdict::kOk) << "as it last said";
+  world.crash("node2");
+  world.restart("node2");
+  EXPECT_EQ(verdict("node3"), Verdict::kWarning) << "the candidate never heard it";
+  return world;
+}
+
 World a_silent_node_might_take_writes() {
   World world = three();
   world.crash("node1");
@@ -521,6 +541,7 @@ World who_promises_receives_nothing_more_until_the_failover_is_over() {
   }
 const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(a_living_active_master_is_not_failed_over),
+    SCENARIO(a_check_says_what_clients_may_have_been_told),
     SCENARIO(a_silent_node_might_take_writes),
     SCENARIO(the_old_master_is_off_and_stands_down_when_it_is_back),
     SCENARIO(a_check_changes_nothing),

@@ -39,6 +39,50 @@ void Node::rest_from_following() {
   answer_rejoin(make_error(ErrorCode::kBusy, "the role is being moved"));
 }
 
+Error Node::divergence() const {
+  const auto& f = following_;
+  return make_error(ErrorCode::kDiverged,
+                    "only on " + self() + ", not on " + f.node + ": " + f.errant +
+                        (f.errant_described.empty() ? "" : " (" + f.errant_described + ")"));
+}
+
+void Node::describe_divergence(const JobDone& done) {
+  if (following_.status != Replication::kDiverged || !done.error.empty()) return;
+  following_.errant_described = cut(done.text);
+  following_.error = last_error_ = divergence().text;
+  dirty_ = true;
+}
+
+// What an error or a person has stopped is told of, and not begun again: only they know when.
+void Node::look_at_replication(const std::vector<Source>& sources) {
+  auto& f = following_;
+  const bool is_told = f.status == Replication::kFailed && f.due == kNever;
+  if ((f.status != Replication::kFollowing && !is_told) || f.step == Following::Step::kChange)
+    return;
+  const auto peer = peers_.find(f.node);
+  const auto source = std::ranges::find_if(sources, [&](const Source& s) {
+    return s.address == f.address || (peer != peers_.end() && s.server_id != 0 &&
+                                      s.server_id == peer->second.state.server_id);
+  });
+  const std::string problem =
+      source == sources.end() ? "there is no such connection" : source->error;
+  // A single look may be one of before it began.
+  const bool is_sure = problem.empty() || f.seemed_stopped;
+  f.seemed_stopped = !problem.empty();
+  if (!is_sure || problem.empty() != is_told) return;
+  if (problem.empty()) {
+    f.status = Replication::kFollowing;
+    f.error.clear();
+    log(LogLine::Level::kNote, "follows=" + f.node + " again");
+  } else {
+    f.status = Replication::kFailed;
+    f.error = "replication does not run: " + cut(problem) +
+              ": mend that and START SLAVE, or CALL active_master.rejoin()";
+    log(LogLine::Level::kWarning, "follows=" + f.node + " error=\"" + f.error + "\"");
+  }
+  dirty_ = true;
+}
+
 // What it has is told with its promise: nothing may come after that, which the old active master
 // would take for safe.
 void Node::stop_receiving() {

@@ -967,11 +967,47 @@ World a_standby_that_cannot_follow_is_an_exception_and_tries_again() {
   return world;
 }
 
+World a_replication_that_stops_is_told_and_not_begun_again() {
+  World world = bootstrapped();
+  const auto look = [&world](std::vector<Source> sources) {
+    world.give("node2", ServerStatus{true, "0-1-5", "", std::move(sources)});
+  };
+  const std::vector<Source> runs = {{"node9:3306", 9, "off"}, {"node1:3306", 1, ""}};
+  const std::vector<Source> stopped = {{"node1:3306", 1, "Duplicate entry"}};
+  look(runs);
+  look(stopped);
+  EXPECT_EQ(replication(world, "node2"), Replication::kFollowing) << "it may have just begun";
+  look(stopped);
+  EXPECT_EQ(replication(world, "node2"), Replication::kFailed);
+  const auto error = [&world] {
+    const auto view = world.node("node2").view();
+    return std::ranges::find(view->nodes, "node2", &NodeView::name)->replication_error;
+  };
+  EXPECT_THAT(error(), ::testing::HasSubstr("Duplicate entry"));
+  world.on_job = [](const World::PendingJob& job, JobDone&) {
+    EXPECT_FALSE(std::holds_alternative<FollowJob>(job.job)) << "somebody has stopped it";
+  };
+  world.pass(Duration{10'000'000});
+  look({{"another:3306", 1, ""}});
+  EXPECT_EQ(replication(world, "node2"), Replication::kFollowing);
+  EXPECT_EQ(error(), "");
+  world.on_job = [](const World::PendingJob&, JobDone&) {};
+  look({});
+  look({});
+  EXPECT_EQ(replication(world, "node2"), Replication::kFailed) << "no connection any more";
+  world.give("node2", RejoinCommand{{701}});
+  world.run();
+  EXPECT_EQ(replication(world, "node2"), Replication::kFollowing);
+  return world;
+}
+
 World an_old_master_with_errant_transactions_diverges_until_it_is_repaired() {
   World world = bootstrapped();
   bool left = false;
   world.on_job = [&left](const World::PendingJob& job, JobDone& done) {
     if (std::holds_alternative<CompareGtidsJob>(job.job)) done.text = "0-1-7 to 0-1-9";
+    if (const auto* describe = std::get_if<DescribeJob>(&job.job))
+      done.text = describe->gtids + " are 3 transactions";
     EXPECT_FALSE(std::holds_alternative<FollowJob>(job.job)) << "follows although it diverged";
     left |= std::holds_alternative<LeaveJob>(job.job);
   };
@@ -984,6 +1020,8 @@ World an_old_master_with_errant_transactions_diverges_until_it_is_repaired() {
   world.give("node1", RejoinCommand{{701}});
   world.run();
   EXPECT_EQ(world.answer({701})->error_number, static_cast<uint32_t>(ErrorCode::kDiverged));
+  EXPECT_THAT(world.answer({701})->error,
+              ::testing::HasSubstr("(0-1-7 to 0-1-9 are 3 transactions)"));
   EXPECT_EQ(replication(world, "node1"), Replication::kDiverged);
   world.on_job = [](const World::PendingJob&, JobDone&) {};
   world.pass(Duration{10'000'000});
@@ -1117,6 +1155,7 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(read_only_switched_off_on_a_standby_is_set_again),
     SCENARIO(a_standby_that_restarts_says_whom_it_has_not_heard_yet),
     SCENARIO(the_old_master_follows_the_new_one),
+    SCENARIO(a_replication_that_stops_is_told_and_not_begun_again),
     SCENARIO(a_standby_that_cannot_follow_is_an_exception_and_tries_again),
     SCENARIO(an_old_master_with_errant_transactions_diverges_until_it_is_repaired),
     SCENARIO(a_lower_epoch_changes_nothing),

@@ -70,11 +70,11 @@ const char* to_string(State state) {
 
 const char* to_string(const Job& job) {
   constexpr const char* kNames[] = {
-      "persist",       "check",          "check_candidate", "await_transactions",
-      "read_position", "probe",          "drain",           "fence",
-      "handover",      "catch_up",       "open_writes",     "stand_down",
-      "record",        "read_gtids",     "compare_gtids",   "follow",
-      "leave",         "stop_receiving", "apply",           "hook"};
+      "persist",     "check",      "check_candidate", "await_transactions", "read_position",
+      "probe",       "drain",      "fence",           "handover",           "catch_up",
+      "open_writes", "stand_down", "record",          "read_gtids",         "compare_gtids",
+      "describe",    "follow",     "leave",           "stop_receiving",     "apply",
+      "hook"};
   static_assert(std::size(kNames) == std::variant_size_v<Job>);
   return kNames[job.index()];
 }
@@ -163,7 +163,7 @@ std::shared_ptr<const View> Node::view() const {
   view->nodes.push_back({self(), std::nullopt, "SELF", own.role, own.epoch, own.sql_address,
                          own.fenced, own.read_only, own.gtid_position, own.server_id,
                          own.server_version, wall_, view->last_error, own.replication,
-                         own.replication_error});
+                         own.replication_error, own.semi_sync});
   auto others = config_.peers;
   others.insert(others.end(), config_.witnesses.begin(), config_.witnesses.end());
   for (const auto& peer : others) {
@@ -186,6 +186,7 @@ std::shared_ptr<const View> Node::view() const {
     node.last_error = p.error;
     node.replication = p.state.replication;
     node.replication_error = p.state.replication_error;
+    node.semi_sync = p.state.semi_sync;
     view->nodes.push_back(std::move(node));
   }
   for (const auto& [name, p] : proxies_) {

@@ -156,7 +156,8 @@ struct Rules {
   static bool offer_granted(const Node& n) { return n.offer_->granted; }
 
   // --- actions: start and bootstrap ---
-  static void stand_down(Node& n) { n.run_aside(StandDownJob{}); }
+  static void stand_down(Node& n) { n.stand_down(StandDownJob{}); }
+  static bool does_not_stand_down_yet(const Node& n) { return !n.standing_down_; }
   static void open_writes(Node& n) { n.run(OpenWritesJob{}); }
   static void refuse_bootstrap_known(Node& n) {
     refuse_bootstrap(n, make_error(ErrorCode::kAlreadyBootstrapped,
@@ -408,7 +409,7 @@ struct Rules {
     operation.report->write_pause = n.last_write_pause_;
     n.phase_deadline_ = n.now_ + n.config_.resume_timeout;
     adopt(n);
-    n.run_aside(StandDownJob{});
+    n.stand_down(StandDownJob{});
   }
   static void finish_done(Node& n) {
     auto& text = n.operation_->exceptions;
@@ -525,7 +526,7 @@ struct Rules {
     n.offer_.reset();
     const bool was_active = n.durable_.role == Role::kActive;
     adopt(n);
-    n.run_aside(StandDownJob{.close_sessions = was_active});
+    n.stand_down(StandDownJob{.close_sessions = was_active});
   }
   // Whoever still waits here for a report is told that none will come.
   static void stop(Node& n) {
@@ -580,9 +581,11 @@ struct Rules {
                                                     : n.follow_reply_->error);
   }
   static void diverge(Node& n) {
-    const auto error =
-        make_error(ErrorCode::kDiverged, "only on " + n.self() + ", not on " + n.following_.node +
-                                             ": " + n.follow_reply_->errant);
+    if (n.following_.errant != n.follow_reply_->errant) n.following_.errant_described.clear();
+    n.following_.errant = n.follow_reply_->errant;
+    n.errands_[n.run_aside(DescribeJob{n.following_.errant})] = {
+        Node::Errand::Kind::kDescribe, n.following_.node, {}};
+    const auto error = n.divergence();
     n.following_.step = Step::kRest;
     n.following_.status = Replication::kDiverged;
     n.following_.error = n.last_error_ = error.text;
@@ -608,6 +611,7 @@ struct Rules {
   static void note_following(Node& n) {
     n.following_.step = Step::kRest;
     n.following_.status = Replication::kFollowing;
+    n.following_.seemed_stopped = false;
     n.following_.error.clear();
     n.following_.due = kNever;
     n.answer_rejoin({});
@@ -815,7 +819,7 @@ const Rule kRules[] = {
   "stand down", Rules::be_superseded, S::kStandby, kMoves, "another node is active in a higher epoch: this one stands down"},
 {504, States(S::kActive, S::kAbortPersist, S::kAbortOpen, S::kStandby), E::kGrantRequest, "", nullptr,
   "tell the sender this node's state", Rules::tell_state, S::kActive, kStays, "asked about an epoch that is burnt"},
-{505, States(S::kStandby), E::kWritableStandby, "", nullptr,
+{505, States(S::kStandby), E::kWritableStandby, "it isn't set just now", Rules::does_not_stand_down_yet,
   "stand down", Rules::stand_down, S::kStandby, kStays, "somebody switched read_only off on a standby: it is set again"},
 
 {506, States(S::kStandby), E::kErrantWrite, "", nullptr,

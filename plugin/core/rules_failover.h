@@ -189,7 +189,7 @@ struct FailoverRules {
     n.cancel_job();
     n.adopt(
         {grant.epoch, grant.candidate, n.peers_.at(grant.candidate).state.sql_address, grant.id});
-    n.run_aside(StandDownJob{});
+    n.stand_down(StandDownJob{});
   }
 
   // --- actions: whoever is asked ---
@@ -320,8 +320,32 @@ struct FailoverRules {
     }
     return job;
   }
+  // Whether the active master told its clients of what was on it alone, as it last said itself.
+  static CheckRow what_clients_know(const Node& n) {
+    const auto& name = n.durable_.active_node;
+    CheckRow row{name, "acknowledged writes", Verdict::kWarning, "",
+                 "see what that server has first"};
+    const auto peer = n.peers_.find(name);
+    const bool is_heard = peer != n.peers_.end() && peer->second.state.role == Role::kActive &&
+                          peer->second.state.epoch == n.known_epoch();
+    if (is_heard && peer->second.state.semi_sync) {
+      row.verdict = Verdict::kOk;
+      row.detail = "clients were told of no write that no standby had received";
+      row.remedy.clear();
+    } else if (is_heard) {
+      row.detail =
+          "semi-synchronous replication was not in effect: clients may have been told of "
+          "writes that are there only";
+    } else {
+      row.detail =
+          "it was not heard since this node started: clients may have been told of writes "
+          "that are there only";
+    }
+    return row;
+  }
   static void compare(Node& n) {
     auto& checks = n.operation_->report->checks;
+    if (n.durable_.active_node != n.self()) checks.push_back(what_clients_know(n));
     for (const auto& peer : n.config_.peers) {
       const auto* answer = answer_of(n, peer.name);
       CheckRow row{peer.name, "answers", Verdict::kFailed, "", ""};

@@ -28,6 +28,7 @@ struct NodeView {
   std::string last_error;
   Replication replication = Replication::kNone;
   std::string replication_error;
+  bool semi_sync = false;  // of an active master
 };
 
 struct ProxyView {

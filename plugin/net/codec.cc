@@ -140,6 +140,7 @@ void put(const NodeState& from, Frame& frame) {
   to.set_replication(to_string(from.replication));
   to.set_replication_error(from.replication_error);
   to.set_promise(from.promise.value);
+  to.set_semi_sync(from.semi_sync);
 }
 
 void put(const Ask& from, Frame& frame) {
@@ -336,6 +337,7 @@ std::optional<NodeMessage> take(const protocol::NodeState& from) {
   to.replication_error = from.replication_error();
   if (!is_epoch(from.promise())) return std::nullopt;
   to.promise = {from.promise()};
+  to.semi_sync = from.semi_sync();
   return to;
 }
 

@@ -3,6 +3,7 @@
 #include "plugin/server/fence_audit.h"
 #include "plugin/server/gtid.h"
 #include "plugin/server/replication.h"
+#include "plugin/server/semi_sync.h"
 #include "plugin/server/transactions.h"
 
 #include <chrono>
@@ -127,13 +128,7 @@ std::vector<CheckRow> check_active_master(Session& session, const CheckLocalJob&
          "accounts with READ ONLY ADMIN can change the schema of a standby: don't use them"});
   }
   if (job.may_be_replaced) {
-    const auto status = [&session](const std::string& name) {
-      return session.value(
-          "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = "
-          "'Rpl_semi_sync_master_" +
-          name + "'");
-    };
-    const bool waits = status("status") == "ON" && number(status("clients")) > 0;
+    const bool waits = waits_for_standby(session);
     const bool waits_alone = session.value("SELECT @@rpl_semi_sync_master_wait_no_slave") == "1";
     if (!waits) {
       rows.push_back(

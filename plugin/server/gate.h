@@ -77,6 +77,13 @@ class Gate {
   static constexpr std::chrono::microseconds kNoLease = std::chrono::microseconds::max();
   void set_write_until(std::chrono::microseconds until);
   [[nodiscard]] bool needs_lease() const { return write_until_.load() != kNoLease; }
+  // For how long writes are let through yet without a renewal; 0 also without leases.
+  [[nodiscard]] std::chrono::microseconds lease_left() const {
+    using std::chrono::microseconds;
+    const auto now = std::chrono::duration_cast<microseconds>(
+        std::chrono::steady_clock::now().time_since_epoch());
+    return needs_lease() ? std::max(write_until_.load() - now, microseconds{0}) : microseconds{0};
+  }
   // read_only refuses what writes, so nobody need wait for a lease.
   void set_refusing(bool is_refusing) { is_refusing_ = is_refusing; }
 

@@ -147,6 +147,52 @@ TEST(Gate, PaceIsNothingWhileItIsHeldOrFenced) {
 
 // The promise that the drain rests on: after kHoldAll and an empty gate nobody is inside until it
 // opens.
+std::chrono::microseconds from_now(std::chrono::microseconds time) {
+  using std::chrono::steady_clock;
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             steady_clock::now().time_since_epoch()) +
+         time;
+}
+
+TEST(Gate, NobodyWaitsForALeaseThatIsNotOver) {
+  Gate gate;
+  EXPECT_FALSE(gate.needs_lease());
+  EXPECT_EQ(gate.lease_left().count(), 0);
+  gate.set_write_until(from_now(std::chrono::hours(1)));
+  EXPECT_TRUE(gate.needs_lease());
+  EXPECT_FALSE(gate.is_lease_over());
+  EXPECT_GT(gate.lease_left(), std::chrono::minutes(59));
+  gate.await_lease(never);
+}
+
+TEST(Gate, WhoMayWriteWaitsUntilTheLeaseIsRenewed) {
+  Gate gate;
+  gate.set_write_until(from_now(std::chrono::microseconds(0)));
+  EXPECT_TRUE(gate.is_lease_over());
+  EXPECT_EQ(gate.lease_left().count(), 0);
+  std::atomic<bool> passed = false;
+  std::thread held([&] {
+    gate.await_lease(never);
+    passed = true;
+  });
+  wait_until([&] { return gate.held() == 1; });
+  EXPECT_FALSE(passed);
+  gate.set_write_until(from_now(std::chrono::hours(1)));
+  held.join();
+  EXPECT_EQ(gate.held(), 0);
+}
+
+TEST(Gate, NobodyWaitsForALeaseOnceWritesAreRefusedOrItIsGivenUp) {
+  Gate gate;
+  gate.set_write_until(from_now(std::chrono::microseconds(0)));
+  gate.await_lease([] { return true; });
+  std::thread held([&] { gate.await_lease(never); });
+  wait_until([&] { return gate.held() == 1; });
+  gate.set_refusing(true);
+  held.join();
+  EXPECT_FALSE(gate.is_lease_over()) << "read_only says it now";
+}
+
 TEST(Gate, NobodyIsInsideBetweenTheDrainAndTheOpening) {
   Gate gate;
   std::atomic<int> working = 0;

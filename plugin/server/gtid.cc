@@ -7,16 +7,6 @@
 namespace active_master {
 namespace {
 
-template <typename Function>
-void for_each_part(std::string_view text, char separator, Function function) {
-  while (!text.empty()) {
-    const auto end = text.find(separator);
-    function(text.substr(0, end));
-    if (end == std::string_view::npos) return;
-    text.remove_prefix(end + 1);
-  }
-}
-
 // Which transactions a server originated: sequence number by domain.
 std::map<uint64_t, uint64_t> originated_by(std::string_view binlog_state, uint32_t server_id) {
   std::map<uint64_t, uint64_t> newest;

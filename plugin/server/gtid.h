@@ -10,6 +10,16 @@
 
 namespace active_master {
 
+template <typename Function>
+void for_each_part(std::string_view text, char separator, Function function) {
+  while (!text.empty()) {
+    const auto end = text.find(separator);
+    function(text.substr(0, end));
+    if (end == std::string_view::npos) return;
+    text.remove_prefix(end + 1);
+  }
+}
+
 // Transactions in `own` (a gtid_binlog_state) that the server `server_id` originated beyond what
 // `other` has of it, as text; empty when there are none. These exist on one side only.
 [[nodiscard]] std::string errant_transactions(std::string_view own, std::string_view other,

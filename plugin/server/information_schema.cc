@@ -81,6 +81,7 @@ constexpr Column kNodesColumns[] = {
     nullable(text("LAST_ERROR", 1024)),
     nullable(text("REPLICATION", 16)),
     nullable(text("REPLICATION_ERROR", 1024)),
+    nullable(integer("SEMI_SYNC")),
     kEnd,
 };
 
@@ -106,8 +107,8 @@ void show_node(const NodeView& node, RowWriter& rows) {
   }
   rows.text_or_null(node.last_error)
       .text_or_null(to_string(node.replication))
-      .text_or_null(node.replication_error)
-      .end_row();
+      .text_or_null(node.replication_error);
+  (node.role == Role::kActive ? rows.integer(node.semi_sync) : rows.null()).end_row();
 }
 
 void show_nodes(const View& view, RowWriter& rows) {

@@ -11,6 +11,7 @@
 
 #include "client/protocol/fault.h"
 #include "client/protocol/program.h"
+#include "plugin/server/binlog.h"
 #include "plugin/server/checks.h"
 #include "plugin/server/events.h"
 #include "plugin/server/fence_audit.h"
@@ -66,7 +67,6 @@ struct Context {
   LazySession& session;
   StateFile& state_file;
   const std::atomic<bool>& cancelled;
-  const std::function<bool()>& is_awaited;  // by the next job of this lane
 
   void check_cancelled() const {
     if (cancelled) throw Cancelled();
@@ -97,9 +97,25 @@ void wait_for_gtid(Context& context, const std::string& gtid, Duration timeout) 
   }
 }
 
+// What of active_master.event this server may write: the handover row is its last of an epoch, and
+// whoever has stood down writes nothing. The COMMIT of such a row may wait for a standby for long.
+enum class Rows { kNone, kHandover, kAll };
+std::atomic<Rows> allowed_rows{Rows::kNone};
+std::timed_mutex row_is_written;
+
+// From its return on no other row comes.
+void allow_only(Rows rows, Duration patience) {
+  allowed_rows = rows;
+  const std::unique_lock lock(row_is_written, patience);
+  if (!lock)
+    throw std::runtime_error("the last row of active_master.event still waits for a standby");
+}
+
 // Local sessions don't write to the binlog unless told to; what goes through here must reach all
 // nodes.
-void insert_event(Session& session, const std::string& statement) {
+void insert_event(Session& session, Rows kind, const std::string& statement) {
+  const std::lock_guard lock(row_is_written);
+  if (allowed_rows < kind) throw std::runtime_error("this node is fenced");
   if (server_gate().is_lease_over()) throw std::runtime_error("the lease has run out");
   session.query("SET SESSION sql_log_bin = 1");
   session.query(statement);
@@ -176,6 +192,7 @@ void perform(Context& context, const DrainJob& job, JobDone&) {
 
 void perform(Context& context, const FenceJob& job, JobDone&) {
   const auto deadline = steady_clock::now() + job.timeout;
+  allow_only(Rows::kHandover, job.timeout);
   close_fence(*context.session);
   // Nobody new gets in; a prepared statement may have been counted since the drain.
   if (!server_gate().wait_until_empty(
@@ -186,7 +203,7 @@ void perform(Context& context, const FenceJob& job, JobDone&) {
 }
 
 void perform(Context& context, const HandoverJob& job, JobDone& done) {
-  insert_event(*context.session,
+  insert_event(*context.session, Rows::kHandover,
                "INSERT INTO active_master.event (epoch, kind, from_node, to_node, switchover_id,"
                " enabled_events) VALUES (" +
                    std::to_string(job.epoch.value) + ", 'handover', " + quoted(job.from) + ", " +
@@ -207,8 +224,10 @@ void perform(Context& context, const CatchUpJob& job, JobDone&) {
 }
 
 void perform(Context& context, const OpenWritesJob&, JobDone&) {
+  allow_only(Rows::kNone, kStandDownLimit);  // no handover row of a switchover that was undone
   wait_for_standbys(*context.session, server_gate().needs_lease());
   set_read_only(*context.session, false);
+  allowed_rows = Rows::kAll;
   server_gate().set_refusing(false);
   server_fence().open();
   server_gate().set_mode(Gate::Mode::kOpen);
@@ -222,6 +241,7 @@ void perform(Context& context, const StandDownJob& job, JobDone&) {
   if (job.close_sessions) kill_clients(*context.session);
   // Nor shall an applier's hold it up.
   wait_for_nobody(*context.session);
+  allow_only(Rows::kNone, kStandDownLimit);
   close_fence(*context.session);
   server_gate().set_refusing(true);
 }
@@ -230,13 +250,13 @@ void perform(Context& context, const StandDownJob& job, JobDone&) {
 // standby.
 void perform(Context& context, const RecordActivationJob& job, JobDone&) {
   while (would_wait_for_first_standby(*context.session)) {
-    if (context.is_awaited() || server_is_stopping())
+    if (context.cancelled || allowed_rows != Rows::kAll)
       throw std::runtime_error(
           "the activation is not in active_master.event: no standby is connected");
     std::this_thread::sleep_for(kStandbyGlance);
   }
   insert_event(
-      *context.session,
+      *context.session, Rows::kAll,
       "INSERT IGNORE INTO active_master.event (epoch, kind, from_node, to_node, switchover_id) "
       "VALUES (" +
           std::to_string(job.epoch.value) + ", 'activated', NULL, " + quoted(job.node) + ", " +
@@ -271,6 +291,10 @@ std::string gtids_here(Session& session) {
 void perform(Context& context, const CompareGtidsJob& job, JobDone& done) {
   done.facts.gtid_binlog_state = context.session->value("SELECT @@gtid_binlog_pos");
   done.text = missing_transactions(job.gtids, gtids_here(*context.session), job.servers);
+}
+
+void perform(Context& context, const DescribeJob& job, JobDone& done) {
+  done.text = describe_transactions(*context.session, job.gtids, context.cancelled);
 }
 
 // What a failover would wait for.
@@ -389,12 +413,6 @@ class JobRunner::Lane {
     std::erase_if(queue_, [&](const auto& entry) { return entry.first == id; });
   }
 
-  // Does anything wait for what runs now?
-  [[nodiscard]] bool is_awaited() {
-    const std::lock_guard lock(mutex_);
-    return stopping_ || !queue_.empty();
-  }
-
  private:
   void loop() {
     const ServerThread thread;
@@ -431,6 +449,7 @@ enum LaneNumber : size_t {
   kProbeLane,
   kQueryLane,
   kFollowLane,
+  kHistoryLane,
   kHookLane,
   kLaneCount
 };
@@ -451,6 +470,10 @@ LaneNumber lane_number(const Job& job) {
   // What a failover waits for does not wait for what it only tells of.
   if (const auto* hook = std::get_if<HookJob>(&job))
     return hook->hook == Hook::kFailover ? kCatchUpLane : kHookLane;
+  if (std::holds_alternative<DescribeJob>(job)) return kHookLane;
+  // Their COMMITs may wait for a standby, and standing down is what ends that.
+  if (std::holds_alternative<HandoverJob>(job) || std::holds_alternative<RecordActivationJob>(job))
+    return kHistoryLane;
   // STOP SLAVE waits for what the applier is doing, and nothing else shall wait for that.
   if (std::holds_alternative<FollowJob>(job) || std::holds_alternative<LeaveJob>(job) ||
       std::holds_alternative<StopReceivingJob>(job) || std::holds_alternative<ApplyJob>(job))
@@ -460,12 +483,8 @@ LaneNumber lane_number(const Job& job) {
     return read->with_relay_logs ? kQueryLane : kRoleLane;
   // In one lane, so that who may write changes in the order in which it was decided.
   if (std::holds_alternative<DrainJob>(job) || std::holds_alternative<FenceJob>(job) ||
-      std::holds_alternative<HandoverJob>(job) || std::holds_alternative<OpenWritesJob>(job) ||
-      std::holds_alternative<StandDownJob>(job) ||
-      // Never after the handover row, which is the last that this server writes in its epoch.
-      std::holds_alternative<RecordActivationJob>(job)) {
+      std::holds_alternative<OpenWritesJob>(job) || std::holds_alternative<StandDownJob>(job))
     return kRoleLane;
-  }
   return kQueryLane;
 }
 
@@ -492,15 +511,13 @@ JobRunner::~JobRunner() = default;
 
 void JobRunner::run(JobId id, Job job) {
   const auto lane = lane_number(job);
-  lanes_[lane]->push(id, [this, id, lane,
-                          job = std::move(job)](const std::atomic<bool>& cancelled) {
+  lanes_[lane]->push(id, [this, id, job = std::move(job)](const std::atomic<bool>& cancelled) {
     JobDone done;
     done.id = id;
     try {
       if (server_is_stopping()) throw std::runtime_error("the server is shutting down");
       LazySession session(statement_limit(job));
-      const std::function<bool()> is_awaited = [this, lane] { return lanes_[lane]->is_awaited(); };
-      Context context{session, state_file_, cancelled, is_awaited};
+      Context context{session, state_file_, cancelled};
       const auto do_it = [&] {
         std::visit([&](const auto& j) { perform(context, j, done); }, job);
       };
@@ -563,9 +580,17 @@ void JobRunner::read_status() {
       const Row& row = rows.front();
       if (!gate_is_watching()) reload_fence();
       if (server_gate().needs_lease() && row.at("r") == "0") go_on_waiting(session);
-      status_({row.at("r") != "0", row.at("g").value_or(""),
-               errant_transactions(row.at("b").value_or(""), "",
-                                   static_cast<uint32_t>(number(row.at("s").value_or(""))))});
+      ServerStatus status{.read_only = row.at("r") != "0",
+                          .gtid_position = row.at("g").value_or(""),
+                          .own_gtids = errant_transactions(
+                              row.at("b").value_or(""), "",
+                              static_cast<uint32_t>(number(row.at("s").value_or(""))))};
+      if (status.read_only) {
+        status.sources = sources(session);
+      } else {
+        status.semi_sync = waits_for_standby(session);
+      }
+      status_(std::move(status));
     } catch (const std::exception&) {
       // killed, perhaps; the next one is a second away
     }

@@ -46,8 +46,12 @@ bool leads_to(const Row& source, const std::string& address) {
   return column(source, "Master_Host") + ":" + column(source, "Master_Port") == address;
 }
 
+// The address may be another name of the same server. But what CHANGE MASTER has changed shows the
+// id of the master before, until it is connected.
 bool leads_to(const Row& source, const std::string& address, uint32_t server_id) {
-  return number(column(source, "Master_Server_Id")) == server_id || leads_to(source, address);
+  if (leads_to(source, address)) return true;
+  return column(source, "Slave_IO_Running") == "Yes" &&
+         number(column(source, "Master_Server_Id")) == server_id;
 }
 
 bool leads_to_member(const Row& source, const std::vector<uint32_t>& members) {
@@ -74,6 +78,14 @@ std::string named(const Row& source) {
 bool runs(const Row& source) {
   return column(source, "Slave_IO_Running") == "Yes" &&
          column(source, "Slave_SQL_Running") == "Yes";
+}
+
+std::string why_it_does_not_run(const Row& source) {
+  for (const auto* error : {"Last_SQL_Error", "Last_IO_Error"}) {
+    if (auto text = column(source, error); !text.empty()) return text;
+  }
+  return "I/O thread " + column(source, "Slave_IO_Running") + ", SQL thread " +
+         column(source, "Slave_SQL_Running");
 }
 
 // The configured account as the end of a CHANGE MASTER statement.
@@ -142,21 +154,25 @@ std::vector<std::string> received_positions(Session& session) {
   return positions;
 }
 
-namespace {
-
-// A server that is shutting down has stopped its replication already: what is started then is still
-// in the middle of a transaction when InnoDB ends, which aborts the server.
-void start(Session& session, const std::string& connection) {
-  if (server_is_stopping()) throw std::runtime_error("the server is shutting down");
-  session.query("START SLAVE " + connection);
+std::vector<Source> sources(Session& session) {
+  std::vector<Source> all;
+  for (const auto& row : session.query("SHOW ALL SLAVES STATUS")) {
+    Source source{.address = column(row, "Master_Host") + ":" + column(row, "Master_Port"),
+                  .server_id = 0};
+    if (column(row, "Slave_IO_Running") == "Yes")
+      source.server_id = static_cast<uint32_t>(number(column(row, "Master_Server_Id")));
+    if (!runs(row)) source.error = why_it_does_not_run(row);
+    all.push_back(std::move(source));
+  }
+  return all;
 }
-
-}  // namespace
 
 void follow(Session& session, const FollowJob& job) {
   const auto sources = session.query("SHOW ALL SLAVES STATUS");
   for (const auto& source : sources) {
-    if (job.alone && leads_to_member(source, job.members) && runs(source) &&
+    const bool is_stopped =
+        column(source, "Slave_IO_Running") == "No" && column(source, "Slave_SQL_Running") == "No";
+    if (job.alone && leads_to_member(source, job.members) && !is_stopped &&
         !leads_to(source, job.address, job.server_id)) {
       session.query("STOP SLAVE " + named(source));
     }
@@ -175,7 +191,7 @@ void follow(Session& session, const FollowJob& job) {
       }
       // It would try again by itself, but only once in MASTER_CONNECT_RETRY seconds.
       if (refused != 0 && !is_refused) session.query("STOP SLAVE " + named(source));
-      start(session, named(source));
+      session.query("START SLAVE " + named(source));
       return;
     }
   }
@@ -203,7 +219,7 @@ void follow(Session& session, const FollowJob& job) {
     account = account_clause();
   }
   change_master(session, connection, *address, account);
-  start(session, connection);
+  session.query("START SLAVE " + connection);
 }
 
 void await_replication(Session& session, const FollowJob& job, const std::atomic<bool>& cancelled) {
@@ -214,11 +230,10 @@ void await_replication(Session& session, const FollowJob& job, const std::atomic
     for (const auto& source : session.query("SHOW ALL SLAVES STATUS")) {
       if (!leads_to(source, job.address, job.server_id)) continue;
       if (runs(source)) return;
-      for (const auto* error : {"Last_IO_Error", "Last_SQL_Error"}) {
-        if (const auto text = column(source, error); !text.empty()) throw std::runtime_error(text);
-      }
-      state = "I/O thread " + column(source, "Slave_IO_Running") + ", SQL thread " +
-              column(source, "Slave_SQL_Running");
+      state = why_it_does_not_run(source);
+      const bool has_failed =
+          !column(source, "Last_IO_Error").empty() || !column(source, "Last_SQL_Error").empty();
+      if (has_failed) throw std::runtime_error(state);
     }
     if (steady_clock::now() >= give_up)
       throw std::runtime_error("replication from " + job.address + " does not run: " + state);

@@ -30,6 +30,9 @@ void await_replication(Session& session, const FollowJob& job, const std::atomic
 // The positions up to which transactions are in this server's relay logs, one per connection.
 [[nodiscard]] std::vector<std::string> received_positions(Session& session);
 
+// All replication connections of this server.
+[[nodiscard]] std::vector<Source> sources(Session& session);
+
 // Stops every connection that leads to a member of the cluster.
 void leave(Session& session, const LeaveJob& job);
 

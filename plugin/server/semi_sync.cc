@@ -34,10 +34,14 @@ class Changed {
 };
 
 std::string status(Session& session, const std::string& name) {
+  const auto rows = session.query("SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_" + name + "'");
+  return rows.empty() ? "" : rows.front().at("Value").value_or("");
+}
+
+bool waits_alone_now(Session& session) {
   return session.value(
-      "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = "
-      "'Rpl_semi_sync_master_" +
-      name + "'");
+             "SELECT @@rpl_semi_sync_master_enabled AND "
+             "@@rpl_semi_sync_master_wait_no_slave") == "1";
 }
 
 std::mutex mutex;
@@ -67,10 +71,14 @@ void go_on_waiting(Session& session) {
 }
 
 bool would_wait_for_first_standby(Session& session) {
-  return session.value(
-             "SELECT @@rpl_semi_sync_master_enabled AND "
-             "@@rpl_semi_sync_master_wait_no_slave") == "1" &&
-         status(session, "status") == "ON" && status(session, "clients") == "0";
+  return waits_alone_now(session) && status(session, "status") == "ON" &&
+         status(session, "clients") == "0";
+}
+
+bool waits_for_standby(Session& session) {
+  return session.value("SELECT @@rpl_semi_sync_master_enabled") == "1" &&
+         status(session, "status") == "ON" &&
+         (status(session, "clients") != "0" || waits_alone_now(session));
 }
 
 void restore_semi_sync(Session& session) {

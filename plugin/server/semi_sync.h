@@ -22,6 +22,9 @@ void go_on_waiting(Session& session);
 // Would a COMMIT wait now until a standby is connected?
 [[nodiscard]] bool would_wait_for_first_standby(Session& session);
 
+// Is no client told of a COMMIT before a standby has it?
+[[nodiscard]] bool waits_for_standby(Session& session);
+
 // The plugin is unloaded.
 void restore_semi_sync(Session& session);
 

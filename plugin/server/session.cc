@@ -16,6 +16,12 @@ namespace {
 thread_local bool is_server_thread = false;
 
 constexpr std::chrono::microseconds kShortestLimit{1000};  // 0 would be no limit
+
+// The server does not wait for sessions such as ours: storage engines and plugins that a statement
+// uses may end in its middle, which aborts the server.
+void check_shutdown() {
+  if (server_is_stopping()) throw SqlError(ER_SERVER_SHUTDOWN, "the server is shutting down");
+}
 }  // namespace
 
 ServerThread::ServerThread() {
@@ -32,7 +38,9 @@ bool ServerThread::is_current() {
   return is_server_thread;
 }
 
-Session::Session(std::chrono::microseconds limit) : mysql_(mysql_init(nullptr)) {
+Session::Session(std::chrono::microseconds limit) : mysql_(nullptr) {
+  check_shutdown();
+  mysql_ = mysql_init(nullptr);
   try {
     if (!mysql_ || !mysql_real_connect_local(mysql_))
       throw SqlError(mysql_ ? mysql_errno(mysql_) : 0, "can't open a local session");
@@ -57,6 +65,7 @@ Session::~Session() {
 }
 
 std::vector<Row> Session::query(const std::string& sql) {
+  check_shutdown();
   if (mysql_real_query(mysql_, sql.data(), sql.size()) != 0) {
     throw SqlError(mysql_errno(mysql_), mysql_error(mysql_));
   }

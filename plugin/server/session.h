@@ -41,7 +41,7 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Throws SqlError.
+  // Throws SqlError, also when the server has begun to shut down.
   std::vector<Row> query(const std::string& sql);
   // The one value of the one row; empty text for NULL or no row.
   std::string value(const std::string& sql);

@@ -7,6 +7,7 @@
 
 #include "client/protocol/fault.h"
 #include "plugin/core/view.h"
+#include "plugin/server/fence_audit.h"
 #include "plugin/server/snapshot.h"
 
 namespace active_master {
@@ -38,6 +39,11 @@ uint64_t value_of_aborted(const View& view) {
 }
 uint64_t value_of_pause(const View& view) {
   return static_cast<uint64_t>(view.last_write_pause.count());
+}
+
+uint64_t value_of_lease(const View& view) {
+  const auto left = view.role == Role::kActive ? server_gate().lease_left() : Duration{0};
+  return static_cast<uint64_t>(std::chrono::floor<std::chrono::milliseconds>(left).count());
 }
 
 #ifdef ACTIVE_MASTER_FAULTS
@@ -81,6 +87,7 @@ st_mysql_show_var status_variables[] = {
     entry<value_of_done>("Active_master_switchovers_done"),
     entry<value_of_aborted>("Active_master_switchovers_aborted"),
     entry<value_of_pause>("Active_master_last_write_pause_us"),
+    entry<value_of_lease>("Active_master_lease_ms"),
 #ifdef ACTIVE_MASTER_FAULTS
     entry<value_of_faults>("Active_master_faults"),
 #endif

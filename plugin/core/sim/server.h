@@ -47,6 +47,7 @@ enum Lane : uint8_t {
   kProbeLane,
   kQueryLane,
   kFollowLane,
+  kHistoryLane,
   kLanes
 };
 
@@ -59,12 +60,11 @@ inline Lane lane_of(const Job& job) {
     return kFollowLane;
   if (const auto* read = std::get_if<ReadGtidsJob>(&job))
     return read->with_relay_logs ? kQueryLane : kRoleLane;
+  if (std::holds_alternative<HandoverJob>(job) || std::holds_alternative<RecordActivationJob>(job))
+    return kHistoryLane;
   if (std::holds_alternative<DrainJob>(job) || std::holds_alternative<FenceJob>(job) ||
-      std::holds_alternative<HandoverJob>(job) || std::holds_alternative<OpenWritesJob>(job) ||
-      std::holds_alternative<StandDownJob>(job) ||
-      std::holds_alternative<RecordActivationJob>(job)) {
+      std::holds_alternative<OpenWritesJob>(job) || std::holds_alternative<StandDownJob>(job))
     return kRoleLane;
-  }
   return kQueryLane;
 }
 
@@ -72,14 +72,16 @@ struct Server {
   bool up = false;
   // From FenceJob's or StandDownJob's success until OpenWritesJob no client commits here.
   bool fenced = true;
-  Time write_until = kNever;  // by its node's clock, whatever becomes of the plugin
-  bool gate_open = true;      // while it is not, no transaction begins
-  bool read_only = true;      // what @@read_only says; a person can change it
-  size_t applied = 0;         // how much of the history is here
-  size_t received = 0;        // by replication; relay logs are thrown away by a restart
-  uint8_t sources = 0;        // servers that it replicates from, as bits
-  uint8_t stopped = 0;        // of them, those that nothing is received from
-  Epoch promised;             // it has told what it has for this epoch, since it started
+  bool may_record = false;     // the activation
+  bool may_hand_over = false;  // once it is fenced, but not when it has stood down
+  Time write_until = kNever;   // by its node's clock, whatever becomes of the plugin
+  bool gate_open = true;       // while it is not, no transaction begins
+  bool read_only = true;       // what @@read_only says; a person can change it
+  size_t applied = 0;          // how much of the history is here
+  size_t received = 0;         // by replication; relay logs are thrown away by a restart
+  uint8_t sources = 0;         // servers that it replicates from, as bits
+  uint8_t stopped = 0;         // of them, those that nothing is received from
+  Epoch promised;              // it has told what it has for this epoch, since it started
   bool replicating = true;
   Duration may_hang{40'000'000};  // its jobs, in all
   bool apply_pending = false;
@@ -91,6 +93,9 @@ struct Server {
 
   [[nodiscard]] bool receives_from(uint8_t server) const {
     return ((sources & ~stopped) >> server & 1) != 0;
+  }
+  [[nodiscard]] bool writes_a_row() const {
+    return !lanes[kHistoryLane].empty() && lanes[kHistoryLane].front().started;
   }
   // Would a client's COMMIT succeed?
   [[nodiscard]] bool accepts(Time now) const { return up && !fenced && now < write_until; }

@@ -256,8 +256,7 @@ void World::dispatch(const Event& event) {
     case Kind::kApply:
       return apply(event.a);
     case Kind::kStatus:
-      if (nodes_[event.a].node && of_node)
-        give(event.a, ServerStatus{nodes_[event.a].server.read_only, {}});
+      if (nodes_[event.a].node && of_node) give(event.a, status_of(event.a));
       return;
     case Kind::kStopPatience:
       if (event.incarnation == nodes_[event.a].incarnation && nodes_[event.a].node)
@@ -364,6 +363,7 @@ void World::restart(uint8_t number) {
   server.up = true;
   // As plugin.cc does before the first connection is accepted.
   server.fenced = server.read_only = n.disk.epoch > Epoch{};
+  server.may_record = server.may_hand_over = false;
   if (mutant_ && mutant_->starts_open) server.fenced = false;
   server.gate_open = true;
   invariants_.check_servers();

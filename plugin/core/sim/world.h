@@ -239,6 +239,7 @@ class World {
   void lose_what_is_missing(uint8_t server, Epoch epoch);
   void acknowledge(uint8_t source, size_t position);
   void replicate_from(uint8_t server);
+  [[nodiscard]] ServerStatus status_of(uint8_t server) const;
   [[nodiscard]] bool flows(uint8_t from, uint8_t to) const;  // replication
   void apply(uint8_t server);
   void client(uint8_t proxy);

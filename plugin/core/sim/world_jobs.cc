@@ -229,7 +229,15 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
     if (drain->kill && now_ >= running.deadline) server.transactions.clear();
     return server.transactions.empty() ? "" : kNotYet;
   }
-  if (std::holds_alternative<FenceJob>(job)) {
+  // What the lane for rows may still write after the job.
+  const bool is_fence = std::holds_alternative<FenceJob>(job);
+  if (is_fence || std::holds_alternative<OpenWritesJob>(job) ||
+      std::holds_alternative<StandDownJob>(job)) {
+    server.may_record = false;
+    server.may_hand_over &= is_fence;
+    if (server.writes_a_row()) return kNotYet;
+  }
+  if (is_fence) {
     if (!mutant_ || !mutant_->fence_lies) server.fenced = server.read_only = true;
     return {};
   }
@@ -237,6 +245,7 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
       std::holds_alternative<HandoverJob>(job) || std::holds_alternative<RecordActivationJob>(job);
   if (writes && clock_of(number) >= server.write_until) return "the lease has run out";
   if (const auto* handover = std::get_if<HandoverJob>(&job)) {
+    if (!server.may_hand_over) return "it has stood down";
     invariants_.wrote_handover(number, handover->epoch);
     append(number, Entry::Kind::kHandover, handover->epoch);
     done.text = "0-1-" + std::to_string(history_.size());
@@ -252,7 +261,7 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
   }
   if (std::holds_alternative<OpenWritesJob>(job)) {
     server.fenced = server.read_only = false;
-    server.gate_open = true;
+    server.may_record = server.may_hand_over = server.gate_open = true;
     // The plugin may be gone already, its thread is joined.
     const Epoch epoch = n.node ? n.node->durable().epoch : n.disk.epoch;
     // Superseded while it opened: without a lease nothing is let through until it is fenced again.
@@ -269,6 +278,7 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
     return {};
   }
   if (const auto* record = std::get_if<RecordActivationJob>(&job)) {
+    if (!server.may_record) return "it is fenced";
     invariants_.wrote_activated(number, record->epoch);
     append(number, Entry::Kind::kActivated, record->epoch);
     return {};
@@ -354,6 +364,18 @@ void World::replicate_from(uint8_t number) {
     server.apply_pending = true;
     push(server.lag + latency(), Kind::kApply, i, 0, 0);
   }
+}
+
+ServerStatus World::status_of(uint8_t number) const {
+  const auto& server = nodes_[number].server;
+  std::vector<Source> sources;
+  for (uint8_t i = 0; i < nodes_.size(); ++i) {
+    if ((server.sources >> i & 1) == 0) continue;
+    sources.push_back({.address = nodes_[i].name + ":3306",
+                       .server_id = i + 1U,
+                       .error = server.receives_from(i) ? "" : "stopped"});
+  }
+  return {.read_only = server.read_only, .gtid_position = {}, .sources = std::move(sources)};
 }
 
 // Semi-synchronous replication: clients of the source are told of everything up to there, unless it

@@ -126,6 +126,7 @@ void Play::add(std::vector<Write> writes) {
 }
 
 void Play::add(const SwitchoverResult& result) {
+  if (result.summary.from.empty()) return;  // its server died before the statement was given
   Switchover& switchover = recording_.history.switchovers.emplace_back(result.summary);
   switchover.is_known = is_known(result.error);
   // One that was refused because another one runs leaves nothing behind.

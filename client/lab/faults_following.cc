@@ -76,6 +76,23 @@ unsigned error_of(sql::Connection& connection, const std::string& statement) {
   }
 }
 
+// As a crash in the middle of CHANGE MASTER leaves it: the relay log that relay-log.info names is
+// gone, and the server can start no replication from what is left.
+void standby_loses_its_relay_logs(Play& play) {
+  Node& third = play.third();
+  third.kill();
+  size_t removed = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(third.data())) {
+    if (entry.path().filename().string().find("-relay-bin.0") == std::string::npos) continue;
+    std::filesystem::remove(entry.path());
+    ++removed;
+  }
+  must(removed > 0, third.name() + " has no relay log");
+  play.restart(third);
+  play.cluster().wait_until_healthy(play.master.name());
+  must_replicate_from(third, play.master);
+}
+
 void errant_standby_diverges(Play& play) {
   const Node& third = play.third();
   sql::Connection connection = third.connect();
@@ -126,6 +143,12 @@ std::vector<Scenario> following() {
        .rows = "S49",
        .verifies = "a standby whose account is refused is an exception, not a failure",
        .play = standby_cannot_follow,
+       .setting = Setting::kStar},
+      {.name = "standby_loses_relay_logs",
+       .rows = "S18",
+       .verifies =
+           "a standby that a crash in CHANGE MASTER has left without relay logs follows again",
+       .play = standby_loses_its_relay_logs,
        .setting = Setting::kStar},
       {.name = "errant_standby_diverges",
        .rows = "S14, S41, S43",

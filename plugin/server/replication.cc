@@ -113,21 +113,43 @@ bool has_account() {
   return !account_user.empty() && !account_password_file.empty();
 }
 
+// What a crash leaves of a CHANGE MASTER in its middle: the relay log that is named there is gone,
+// and neither START SLAVE nor CHANGE MASTER goes on from it. With GTIDs nothing of it is needed.
+constexpr uint64_t kUnreadableMasterInfo = 1201;
+
 // The statement may hold a password: no log (the general log has none of our sessions), and no
 // error that quotes it.
 void change_master(Session& session, const std::string& connection, const Address& to,
                    const std::string& account) {
   session.query("SET SESSION slow_query_log = 0");
+  // All that this server ever wrote is on the other, which was asked: so what it has is where it
+  // goes on, whoever wrote it.
+  const std::string change = "CHANGE MASTER " + connection +
+                             " TO MASTER_HOST = " + quoted(to.host) +
+                             ", MASTER_PORT = " + std::to_string(to.port) +
+                             ", MASTER_USE_GTID = slave_pos, MASTER_DEMOTE_TO_SLAVE = 1" + account;
   try {
-    // All that this server ever wrote is on the other, which was asked: so what it has is where it
-    // goes on, whoever wrote it.
-    session.query("CHANGE MASTER " + connection + " TO MASTER_HOST = " + quoted(to.host) +
-                  ", MASTER_PORT = " + std::to_string(to.port) +
-                  ", MASTER_USE_GTID = slave_pos, MASTER_DEMOTE_TO_SLAVE = 1" + account);
+    try {
+      session.query(change);
+    } catch (const SqlError& error) {
+      if (error.number() != kUnreadableMasterInfo) throw;
+      session.query("RESET SLAVE " + connection);
+      session.query(change);
+    }
   } catch (const SqlError& error) {
     if (account.empty()) throw;
     throw std::runtime_error("CHANGE MASTER TO failed with error " +
                              std::to_string(error.number()));
+  }
+}
+
+void start(Session& session, const std::string& connection, const Address& to) {
+  try {
+    session.query("START SLAVE " + connection);
+  } catch (const SqlError& error) {
+    if (error.number() != kUnreadableMasterInfo) throw;
+    change_master(session, connection, to, "");
+    session.query("START SLAVE " + connection);
   }
 }
 
@@ -168,6 +190,8 @@ std::vector<Source> sources(Session& session) {
 }
 
 void follow(Session& session, const FollowJob& job) {
+  const auto address = parse_address(job.address);
+  if (!address) throw std::runtime_error("'" + job.address + "' is no address");
   const auto sources = session.query("SHOW ALL SLAVES STATUS");
   for (const auto& source : sources) {
     const bool is_stopped =
@@ -184,14 +208,13 @@ void follow(Session& session, const FollowJob& job) {
       const bool is_refused = refused == kAccessDenied || refused == kHostNotAllowed;
       if (!job.may_change) return;
       if (is_refused && has_account()) {
-        const auto address = parse_address(job.address);
         const auto account = account_clause();
         session.query("STOP SLAVE " + named(source));
-        if (address) change_master(session, named(source), *address, account);
+        change_master(session, named(source), *address, account);
       }
       // It would try again by itself, but only once in MASTER_CONNECT_RETRY seconds.
       if (refused != 0 && !is_refused) session.query("STOP SLAVE " + named(source));
-      session.query("START SLAVE " + named(source));
+      start(session, named(source), *address);
       return;
     }
   }
@@ -199,8 +222,6 @@ void follow(Session& session, const FollowJob& job) {
     throw std::runtime_error("it does not replicate from " + job.address +
                              ", and active_master_repoint is OFF");
   }
-  const auto address = parse_address(job.address);
-  if (!address) throw std::runtime_error("'" + job.address + "' is no address");
   const Row* const to_change = connection_to_change(sources, job.members);
   std::string connection = "''";
   std::string account;

@@ -16,7 +16,7 @@ class TransactionSummary {
 
   // An event as SHOW BINLOG EVENTS tells of it: its Event_type, and its Info.
   void add(std::string_view type, std::string_view info);
-  // Is any of them in a file that begins with this Gtid_list, or in a later one only?
+  // Is any of them in an older file than the one that begins with this Gtid_list?
   [[nodiscard]] bool begins_before(std::string_view gtid_list) const;
   // "3 transactions, in shop.item (2), shop.sale (1)": for each table how many of them changed it.
   [[nodiscard]] std::string text() const;

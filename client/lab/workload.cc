@@ -154,12 +154,14 @@ Workload::Workload(Cluster& cluster, const WorkloadOptions& options) : options_(
     Client& client = *clients_.emplace_back(std::make_unique<Client>(
         options_.first_client + static_cast<uint32_t>(i), options_, acknowledged_));
     threads_.emplace_back([this, i, &client] {
-      // By the clock, the clients' writes are spread evenly, and what was held is not made up for.
+      // By the clock, the clients' writes are spread evenly, also after a hold, and what was held
+      // is not made up for.
       auto next = std::chrono::steady_clock::now() + options_.every * i / options_.writers;
       while (!stopping_) {
         if (options_.every.count() > 0) {
           std::this_thread::sleep_until(next);
-          next = std::max(next + options_.every, std::chrono::steady_clock::now());
+          do next += options_.every;
+          while (next < std::chrono::steady_clock::now());
         }
         if (options_.via == Via::kGate) {
           write_through_gate(client);

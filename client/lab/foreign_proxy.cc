@@ -71,7 +71,7 @@ void ForeignProxy::start_agent(const std::vector<std::string>& options) {
   cluster_.wait_until_in_sync();
 }
 
-std::vector<std::string> ForeignProxy::not_rewritten() const {
+std::vector<std::string> ForeignProxy::wrong_with_statement(const std::string& node) const {
   sql::Options account = cluster_.through_proxy();
   account.port = port();
   std::vector<std::string> wrong;
@@ -85,6 +85,13 @@ std::vector<std::string> ForeignProxy::not_rewritten() const {
       answer = error.what();
     }
     wrong.push_back(name_ + ": " + statement + ": " + answer);
+  }
+  const std::string statement = "SET ACTIVE MASTER " + node;
+  try {
+    sql::Connection(account).execute(statement);
+    cluster_.wait_until_healthy(node);
+  } catch (const std::runtime_error& error) {
+    wrong.push_back(name_ + ": " + statement + ": " + error.what());
   }
   return wrong;
 }

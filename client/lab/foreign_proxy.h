@@ -28,9 +28,9 @@ class ForeignProxy {
 
   [[nodiscard]] bool has_agent() const { return agent_ != nullptr; }
 
-  // SET ACTIVE MASTER in several spellings, with a node that doesn't exist: what was not rewritten
-  // into our CALL, which is refused for that.
-  [[nodiscard]] std::vector<std::string> not_rewritten() const;
+  // SET ACTIVE MASTER through the proxy: in several spellings with a node that doesn't exist, which
+  // our CALL refuses, then with this one, which becomes the active master. What went wrong.
+  [[nodiscard]] std::vector<std::string> wrong_with_statement(const std::string& node) const;
 
  private:
   // The options that its agent needs.

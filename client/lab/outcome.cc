@@ -121,8 +121,10 @@ class Switcher {
     for (const auto& workload : workloads) workload->stop(history);
     for (const auto& proxy : proxies) {
       if (!proxy->has_agent()) continue;
-      for (auto& wrong : proxy->not_rewritten())
+      const std::string target = neighbor_of(active).name();
+      for (auto& wrong : proxy->wrong_with_statement(target))
         outcome_.report.violations.push_back(std::move(wrong));
+      active = Cluster::active_node(*cluster_.nodes().front());
     }
     if (watch_) out_ << "read_only was looked at " << watch_->samples() << " times" << std::endl;
   }
@@ -139,14 +141,18 @@ class Switcher {
                                                 definition + ")");
   }
 
+  // The node that replicates from this one.
+  Node& neighbor_of(const std::string& name) {
+    auto& nodes = cluster_.nodes();
+    const auto at = std::ranges::find(nodes, name, &Node::name);
+    return at + 1 == nodes.end() ? *nodes.front() : **(at + 1);
+  }
+
   // Returns who is the active master afterwards.
   std::string one(int number, const std::string& active) {
-    auto& nodes = cluster_.nodes();
-    const auto at = std::find_if(nodes.begin(), nodes.end(),
-                                 [&active](const auto& node) { return node->name() == active; });
-    // To the node that replicates from this one. By turns the statement is given there and here.
-    Node& target = at + 1 == nodes.end() ? *nodes.front() : **(at + 1);
-    Node& director = number % 2 == 0 ? **at : target;
+    // By turns the statement is given there and here.
+    Node& target = neighbor_of(active);
+    Node& director = number % 2 == 0 ? cluster_.node(active) : target;
     sql::Connection connection = director.connect();
     if (watch_) watch_->begin(active, target.name());
     SwitchoverResult result = Cluster::switch_to(target.name(), connection);

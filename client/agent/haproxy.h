@@ -6,15 +6,13 @@
 // without refusing some, and MariaDB speaks first, so nothing that waits for client bytes can.
 // (`set maxconn frontend` holds, too, but raising it again can hang or kill HAProxy 2.6: it is
 // never used here.)
-//   The slot is taken by the sessions that still run and by an occupant: a connection of our own,
-//   made
-// through the frontend just before. It stays when the server closes its end, or dies, since our end
-// stays open and HAProxy counts the session until both are closed.
+//   The slot is taken by the sessions that still run and by an occupant: a connection of our own
+// made through the frontend just before. It stays when the server closes its end, or dies, since
+// our end stays open and HAProxy counts the session until both are closed.
 //   In case the slot does come free, the server's address then becomes a closed port ("parked"):
-//   what
-// waits can't reach the old active master whatever happens. With `option redispatch 1` and enough
-// `retries` a connection that tries goes back to the queue; without, it is lost, one in each
-// `retries` seconds, while the others wait.
+// what waits can't reach the old active master whatever happens. With `option redispatch 1` and
+// enough `retries` a connection that tries goes back to the queue; without, one after the other is
+// lost, while the others wait.
 //
 // Opening. The address is rewritten first, then what is left on other servers is closed, then
 // maxconn is raised: what waits connects to the address as it is then. It is raised to a large
@@ -30,10 +28,10 @@
 //
 // What haproxy.cfg needs:
 //   global:   stats socket PATH level admin
-//   backend:  mode tcp; one server, with an IP address, without `check` (a server that is down
-//   refuses
-//             connections instead of holding them); `timeout queue` longer than any pause;
-//             `option redispatch 1` and `retries` of about as many seconds.
+//   backend:  mode tcp; one server, with an IP address, without `check` (a server that is
+//             down refuses connections instead of holding them); `timeout queue` longer than any
+//             pause; `option redispatch 1` and as many `retries` as fit into that, one in each
+//             `timeout connect` or second, whichever is less.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

@@ -19,7 +19,8 @@ Installation installation_for(const LabOptions& lab, Setting setting) {
 }
 
 bool has_wires(Setting setting) {
-  return setting == Setting::kWires || setting == Setting::kVoters || setting == Setting::kWitness;
+  return setting == Setting::kWires || setting == Setting::kSemiSyncWires ||
+         setting == Setting::kVoters || setting == Setting::kWitness;
 }
 
 // What it needs ends with this process, if it is isolated.
@@ -69,7 +70,7 @@ std::unique_ptr<Cluster> make_cluster(const LabOptions& lab, Setting setting) {
   // A machine that is busy, and probes that are late, shall not look like a candidate that lags.
   limit("active_master_approach_max_lag", 1000ms);
   options.settings.emplace_back("plugin_load_add=metadata_lock_info");
-  if (setting == Setting::kSemiSync || options.lease.count() > 0) {
+  if (setting == Setting::kSemiSync || setting == Setting::kSemiSyncWires || has_lease) {
     for (const char* line :
          {"rpl_semi_sync_master_enabled=ON", "rpl_semi_sync_slave_enabled=ON",
           "rpl_semi_sync_master_wait_point=AFTER_SYNC", "rpl_semi_sync_master_wait_no_slave=OFF"})

@@ -17,10 +17,11 @@ enum class Setting {
   kStar,      // three nodes, whose standbys replicate from the active master only
   kSemiSync,  // the pair, of which the active master waits for the standby
   // Machines that can be cut off, whose standbys replicate from the active master only.
-  kWires,       // three nodes
-  kVoters,      // and the same that vote, with semi-synchronous replication and automatic failover
-  kWitness,     // so do two nodes and a witness
-  kSmallDisks,  // the pair, each with a file system of its own
+  kWires,          // three nodes
+  kSemiSyncWires,  // and the same with semi-synchronous replication
+  kVoters,         // and the same that vote, with automatic failover
+  kWitness,        // so do two nodes and a witness
+  kSmallDisks,     // the pair, each with a file system of its own
   // The same as the first two with the plugin and the agent that have fault points.
   kPoints,
   kPointsStar,
@@ -59,8 +60,11 @@ struct FaultOptions {
   // Instead of scenarios: so many random faults, and two switchovers for each, by this seed.
   int soak = 0;
   uint64_t seed = 1;
-  // Instead: the active master is killed so often, and how long until another has the role.
+  // Instead: the active master is killed, or stopped, so often, and how long until another has the
+  // role: by itself, as soon as the lease is over, or as told at once.
   int failovers = 0;
+  bool by_hand = false;
+  bool freeze = false;
   std::chrono::milliseconds lease{3000};
   std::string no_isolation = {};  // why there is none
 };

@@ -1,7 +1,5 @@
 // The active master dies, and a standby takes its role: with semi-synchronous replication, so that
 // no acknowledged write is on the dead one only.
-#include <cstdio>
-
 #include "client/lab/faults.h"
 #include "client/lab/play.h"
 
@@ -18,37 +16,11 @@ void must_be_semi_synchronous(const Node& node) {
   });
 }
 
-// By the operator's word that the old master is off. Refused as long as its death was not noticed.
-void fail_over(Play& play, const Node& to) {
-  sql::Connection connection = to.connect();
-  SwitchoverResult result;
-  result.summary.from = play.master.name();
-  result.summary.to = to.name();
-  result.summary.start_us = now_us();
-  require("the failover is refused", kNoticedLimit, [&] {
-    try {
-      connection.execute("CALL active_master.force_failover('" + to.name() + "')");
-      return true;
-    } catch (const sql::Error& error) {
-      result.summary.text = error.what();
-      return false;
-    }
-  });
-  result.summary.end_us = now_us();
-  result.summary.done = true;
-  result.summary.text.clear();
-  play.add(result);
-}
-
 void active_master_dies(Play& play) {
   must_be_semi_synchronous(play.master);
+  play.expect_failovers();
   play.master.kill();
-  const int64_t died_us = now_us();
-  fail_over(play, play.candidate);
-  const int64_t moved_us = now_us();
-  play.traffic_must_run();
-  std::printf("       failed over %lld ms after kill -9\n",
-              static_cast<long long>((moved_us - died_us) / 1000));
+  (void)play.must_fail_over_from(play.master, &play.candidate);
   play.restart_as_replica(play.master);
   require("the old active master does not follow", kNoticedLimit, [&play] {
     return play.candidate.connect().value(

@@ -177,6 +177,8 @@ int run(int argc, char** argv) {
                    "Instead: kill the active master of three voters so often, and see how long it "
                    "takes until another takes writes")
       ->check(CLI::Range(1, 100000));
+  faults->add_flag("--by-hand", line.faults.by_hand, "Of these: without voters, by force_failover");
+  faults->add_flag("--freeze", line.faults.freeze, "Of these: SIGSTOP instead of kill -9");
   int64_t lease_ms = line.faults.lease.count();
   faults->add_option("--lease", lease_ms, "active_master_lease of these, in ms")
       ->check(CLI::Range(100, 60000));

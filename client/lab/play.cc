@@ -13,6 +13,7 @@ namespace {
 constexpr auto kPhaseLimit = 15s;
 constexpr auto kLeakLimit = 20s;
 constexpr auto kRecoveryLimit = 60s;
+constexpr auto kTakeoverLimit = 20s;
 constexpr uint64_t kTraffic = 100;  // so many writes are traffic
 constexpr auto kPhasePoll = 100us;  // the shortest phases last less than a millisecond
 
@@ -323,10 +324,26 @@ void Play::forget_where_it_was(Node& node) {
   write_file(node.option_file(), text);
 }
 
-Play::Takeover Play::must_fail_over_from(const Node& old, std::chrono::milliseconds limit) {
+Play::Takeover Play::must_fail_over_from(const Node& old, const Node* told) {
   const int64_t since = now_us();
+  int64_t told_us = since;
+  if (told != nullptr) {
+    sql::Connection connection = told->connect();
+    std::string refusal;
+    const bool done = wait_until(kTakeoverLimit, [&] {
+      told_us = now_us();
+      try {
+        connection.execute("CALL active_master.force_failover('" + told->name() + "')");
+        return true;
+      } catch (const sql::Error& error) {
+        refusal = error.what();
+        return false;
+      }
+    });
+    must(done, "the failover is refused: " + refusal);
+  }
   Node* active = nullptr;
-  must(wait_until(limit,
+  must(wait_until(kTakeoverLimit,
                   [&] {
                     for (const auto& node : cluster_.nodes()) {
                       if (node.get() == &old || !node->answers()) continue;
@@ -341,7 +358,8 @@ Play::Takeover Play::must_fail_over_from(const Node& old, std::chrono::milliseco
   const int64_t active_us = now_us();
   for (const auto& load : loads_)
     must(load->wait_for_writes(1, kTrafficLimit), "traffic doesn't run after the failover");
-  const Takeover takeover{*active, std::chrono::microseconds(active_us - since),
+  const Takeover takeover{*active, std::chrono::microseconds(active_us - told_us),
+                          std::chrono::microseconds(active_us - since),
                           std::chrono::microseconds(now_us() - since)};
   std::printf("       %s takes over from %s after %lld ms, traffic runs after %lld ms\n",
               active->name().c_str(), old.name().c_str(),

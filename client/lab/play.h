@@ -78,13 +78,15 @@ class Play {
   void expect_failovers() { failovers_expected_ = true; }
   // Waits until all nodes take the same one for the active master. Its name.
   std::string agreed();
-  // Another node than this one becomes active by itself, and traffic runs again.
+  // Another node than this one becomes active, by itself or as `told` to by force (which is refused
+  // as long as the death was not noticed), and traffic runs again.
   struct Takeover {
     Node& by;
+    std::chrono::microseconds active_after_told;
     std::chrono::microseconds active_after;
     std::chrono::microseconds traffic_after;
   };
-  Takeover must_fail_over_from(const Node& old, std::chrono::milliseconds limit = 20s);
+  Takeover must_fail_over_from(const Node& old, const Node* told = nullptr);
 
   // Writes and switchovers that were made beside these.
   void add(std::vector<Write> writes);

@@ -1,6 +1,5 @@
 #include "client/agent/options.h"
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <tuple>
 #include <utility>

@@ -3,7 +3,7 @@
 
 #include <spdlog/common.h>
 
-#include <CLI/App.hpp>
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
 #include <string>

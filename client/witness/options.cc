@@ -1,6 +1,5 @@
 #include "client/witness/options.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <vector>
 

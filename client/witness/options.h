@@ -3,7 +3,7 @@
 
 #include <spdlog/common.h>
 
-#include <CLI/App.hpp>
+#include <CLI/CLI.hpp>
 #include <string>
 
 #include "client/witness/host.h"

@@ -386,7 +386,8 @@ void Play::note_failovers() {
   }
   auto& all = recording_.history.switchovers;
   std::string from = recording_.history.first_active;
-  for (const auto& [epoch, begin] : epochs) {
+  for (const auto& entry : epochs) {
+    const Begin& begin = entry.second;
     const bool is_told = std::ranges::any_of(all, [&](const Switchover& s) {
       return s.done && s.to == begin.node && s.start_us <= begin.latest_us &&
              s.end_us >= begin.earliest_us;

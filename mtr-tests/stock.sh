@@ -13,7 +13,7 @@ trap 'rm -rf "$sockets"' EXIT
 trap '' PIPE
 cd "$suites"
 
-# One line for each test: its name, and pass, fail or skipped.
+# One line for each test: its name with its combination, a tab, and pass, fail or skipped.
 run() {  # run SUITE without|with [OPTION...]
   local suite=$1 verdicts=$base/$1.$2
   [[ ! -e $verdicts ]] || return 0
@@ -33,8 +33,8 @@ for suite in "$@"; do
   # servers know nothing of each other.
   run "$suite" with --mysqld=--plugin-load-add=active_master --mysqld=--loose-active-master-node-name=node \
     --mysqld=--loose-active-master-port=0
-  echo "$suite: $(grep -c ' pass$' "$base/$suite.without") tests pass without the plugin," \
-    "$(grep -c ' pass$' "$base/$suite.with") with it"
+  echo "$suite: $(grep -c $'\tpass$' "$base/$suite.without") tests pass without the plugin," \
+    "$(grep -c $'\tpass$' "$base/$suite.with") with it"
   diff "$base/$suite.without" "$base/$suite.with" || failed=1
 done
 exit "$failed"

@@ -15,10 +15,6 @@ void print(const char* what, std::vector<int64_t> us) {
               static_cast<long long>(us.front() / 1000), static_cast<long long>(us.back() / 1000));
 }
 
-const Node& other_than(const Cluster& cluster, const Node& node) {
-  return **std::ranges::find_if(cluster.nodes(), [&](const auto& n) { return n.get() != &node; });
-}
-
 }  // namespace
 
 bool run_failovers(const FaultOptions& options) {
@@ -43,8 +39,7 @@ bool run_failovers(const FaultOptions& options) {
       } else {
         old.kill();
       }
-      const auto takeover =
-          play.must_fail_over_from(old, options.by_hand ? &other_than(*cluster, old) : nullptr);
+      const auto takeover = play.must_fail_over_from(old, options.by_hand);
       active_after_told.push_back(takeover.active_after_told.count());
       active_after.push_back(takeover.active_after.count());
       traffic_after.push_back(takeover.traffic_after.count());

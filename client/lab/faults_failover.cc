@@ -20,7 +20,7 @@ void active_master_dies(Play& play) {
   must_be_semi_synchronous(play.master);
   play.expect_failovers();
   play.master.kill();
-  (void)play.must_fail_over_from(play.master, &play.candidate);
+  (void)play.must_fail_over_from(play.master, true);
   play.restart_as_replica(play.master);
   require("the old active master does not follow", kNoticedLimit, [&play] {
     return play.candidate.connect().value(

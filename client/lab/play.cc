@@ -324,16 +324,33 @@ void Play::forget_where_it_was(Node& node) {
   write_file(node.option_file(), text);
 }
 
-Play::Takeover Play::must_fail_over_from(const Node& old, const Node* told) {
+// The first that no row `transactions` of failover_check speaks against (docs/failover.md).
+const Node& Play::candidate_instead_of(const Node& old) {
+  const Node* chosen = nullptr;
+  for (const auto& node : cluster_.nodes()) {
+    if (node.get() == &old || !node->answers()) continue;
+    const auto sets =
+        node->connect().query("CALL active_master.failover_check('" + node->name() + "')");
+    const bool lacks_some = std::ranges::any_of(sets.at(0).rows, [](const auto& row) {
+      return row.at(1) == "transactions" && row.at(2) == "FAILED";
+    });
+    if (!lacks_some && chosen == nullptr) chosen = node.get();
+  }
+  must(chosen != nullptr, "no node can take the role of " + old.name());
+  return *chosen;
+}
+
+Play::Takeover Play::must_fail_over_from(const Node& old, bool by_hand) {
   const int64_t since = now_us();
   int64_t told_us = since;
-  if (told != nullptr) {
-    sql::Connection connection = told->connect();
+  if (by_hand) {
     std::string refusal;
     const bool done = wait_until(kTakeoverLimit, [&] {
-      told_us = now_us();
       try {
-        connection.execute("CALL active_master.force_failover('" + told->name() + "')");
+        const Node& next = candidate_instead_of(old);
+        sql::Connection connection = next.connect();
+        told_us = now_us();
+        connection.execute("CALL active_master.force_failover('" + next.name() + "')");
         return true;
       } catch (const sql::Error& error) {
         refusal = error.what();

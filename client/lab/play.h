@@ -78,15 +78,15 @@ class Play {
   void expect_failovers() { failovers_expected_ = true; }
   // Waits until all nodes take the same one for the active master. Its name.
   std::string agreed();
-  // Another node than this one becomes active, by itself or as `told` to by force (which is refused
-  // as long as the death was not noticed), and traffic runs again.
+  // Another node than this one becomes active, by itself or by force, by the hand of somebody who
+  // goes by docs/failover.md and tries again until the death is noticed; and traffic runs again.
   struct Takeover {
     Node& by;
     std::chrono::microseconds active_after_told;
     std::chrono::microseconds active_after;
     std::chrono::microseconds traffic_after;
   };
-  Takeover must_fail_over_from(const Node& old, const Node* told = nullptr);
+  Takeover must_fail_over_from(const Node& old, bool by_hand = false);
 
   // Writes and switchovers that were made beside these.
   void add(std::vector<Write> writes);
@@ -122,6 +122,7 @@ class Play {
   [[nodiscard]] std::optional<ReadBack> read_back() const;
   void stop_load();
   void note_failovers();
+  [[nodiscard]] const Node& candidate_instead_of(const Node& old);
   void rebuild(Node& node);
   void forget_where_it_was(Node& node);
 

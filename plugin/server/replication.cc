@@ -1,5 +1,9 @@
 #include "plugin/server/replication.h"
 
+#include <dlfcn.h>
+#include <signal.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <mutex>
@@ -16,8 +20,9 @@ namespace {
 constexpr std::chrono::seconds kConnectPatience{5};
 constexpr std::chrono::milliseconds kConnectGlance{20};
 constexpr size_t kMaxPassword = 96;
-// An I/O thread gets so far meanwhile.
-constexpr std::chrono::milliseconds kKillPatience{20};
+// How long it is tried to end I/O threads faster than STOP SLAVE does.
+constexpr std::chrono::milliseconds kInterruptGlance{5};
+constexpr int kInterrupts = 40;
 
 std::mutex account_mutex;
 std::string account_user;
@@ -292,15 +297,37 @@ std::vector<Row> connections(Session& session, const Job& job) {
   return sources;
 }
 
-// With semi-synchronous replication an I/O thread that ends connects to its master once more. If
-// that one doesn't answer STOP SLAVE interrupts it a second time only after 2 s; after KILL its
-// first time is the second one. PROCESSLIST doesn't tell whose thread is whose, so all or none.
-void kill_io_threads(Session& session, size_t count) {
-  const auto threads =
-      session.query("SELECT ID FROM INFORMATION_SCHEMA.PROCESSLIST WHERE COMMAND = 'Slave_IO'");
+// The signal by which STOP SLAVE interrupts an I/O thread; 0: this server has none.
+int interrupt_signal() {
+  const auto* number = static_cast<const unsigned*>(dlsym(RTLD_DEFAULT, "thr_client_alarm"));
+  struct sigaction action = {};
+  const bool is_caught = number && sigaction(static_cast<int>(*number), nullptr, &action) == 0 &&
+                         action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
+  return is_caught ? static_cast<int>(*number) : 0;
+}
+
+// An I/O thread whose master doesn't answer is to be interrupted twice: when it reads from it or
+// tries to reconnect, and with semi-synchronous replication once more when it connects to end what
+// the master still sends. STOP SLAVE does that only every 2 s; so this does it before, by KILL and
+// by STOP SLAVE's signal. PROCESSLIST doesn't tell whose thread is whose, so all or none.
+void end_io_threads(Session& session, size_t count) {
+  const auto threads = session.query(
+      "SELECT ID, TID FROM INFORMATION_SCHEMA.PROCESSLIST WHERE COMMAND = 'Slave_IO'");
   if (threads.size() != count) return;
-  for (const auto& thread : threads) session.query("KILL " + column(thread, "ID"));
-  std::this_thread::sleep_for(kKillPatience);
+  std::string ids;
+  for (const auto& thread : threads) {
+    session.query("KILL " + column(thread, "ID"));
+    ids += (ids.empty() ? "" : ",") + column(thread, "ID");
+  }
+  const int interrupt = interrupt_signal();
+  for (int i = 0; i < kInterrupts; ++i) {
+    std::this_thread::sleep_for(kInterruptGlance);
+    const auto left =
+        session.query("SELECT TID FROM INFORMATION_SCHEMA.PROCESSLIST WHERE ID IN (" + ids + ")");
+    if (left.empty() || interrupt == 0) return;
+    for (const auto& thread : left)
+      (void)tgkill(getpid(), static_cast<pid_t>(number(column(thread, "TID"))), interrupt);
+  }
 }
 
 }  // namespace
@@ -314,7 +341,7 @@ void stop_receiving(Session& session, const StopReceivingJob& job) {
   std::erase_if(sources, [](const Row& s) { return column(s, "Slave_IO_Running") == "No"; });
   if (sources.empty()) return;
   try {
-    kill_io_threads(session, sources.size());
+    end_io_threads(session, sources.size());
   } catch (const SqlError&) {  // it has ended by itself
   }
   for (const auto& source : sources) session.query("STOP SLAVE " + named(source) + " IO_THREAD");

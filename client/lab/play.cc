@@ -325,8 +325,7 @@ void Play::forget_where_it_was(Node& node) {
 }
 
 // The first that no row `transactions` of failover_check speaks against (docs/failover.md).
-const Node& Play::candidate_instead_of(const Node& old) {
-  const Node* chosen = nullptr;
+const Node* Play::candidate_instead_of(const Node& old) {
   for (const auto& node : cluster_.nodes()) {
     if (node.get() == &old || !node->answers()) continue;
     const auto sets =
@@ -334,23 +333,23 @@ const Node& Play::candidate_instead_of(const Node& old) {
     const bool lacks_some = std::ranges::any_of(sets.at(0).rows, [](const auto& row) {
       return row.at(1) == "transactions" && row.at(2) == "FAILED";
     });
-    if (!lacks_some && chosen == nullptr) chosen = node.get();
+    if (!lacks_some) return node.get();
   }
-  must(chosen != nullptr, "no node can take the role of " + old.name());
-  return *chosen;
+  return nullptr;
 }
 
 Play::Takeover Play::must_fail_over_from(const Node& old, bool by_hand) {
   const int64_t since = now_us();
   int64_t told_us = since;
   if (by_hand) {
-    std::string refusal;
+    std::string refusal = "each node that is left lacks what another has";
     const bool done = wait_until(kTakeoverLimit, [&] {
       try {
-        const Node& next = candidate_instead_of(old);
-        sql::Connection connection = next.connect();
+        const Node* const next = candidate_instead_of(old);
+        if (next == nullptr) return false;
+        sql::Connection connection = next->connect();
         told_us = now_us();
-        connection.execute("CALL active_master.force_failover('" + next.name() + "')");
+        connection.execute("CALL active_master.force_failover('" + next->name() + "')");
         return true;
       } catch (const sql::Error& error) {
         refusal = error.what();

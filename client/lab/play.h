@@ -122,7 +122,7 @@ class Play {
   [[nodiscard]] std::optional<ReadBack> read_back() const;
   void stop_load();
   void note_failovers();
-  [[nodiscard]] const Node& candidate_instead_of(const Node& old);
+  [[nodiscard]] const Node* candidate_instead_of(const Node& old);
   void rebuild(Node& node);
   void forget_where_it_was(Node& node);
 

@@ -263,6 +263,8 @@ class Subscriber::Impl : public Link::Owner {
         ask([&] { handler_.hold(*hold); });
       } else if (const auto* route = std::get_if<Route>(&action)) {
         ask([&] { handler_.open(*route); });
+      } else if (const auto* pace = std::get_if<Pace>(&action)) {
+        ask([&] { handler_.pace(pace->distance); });
       } else if (const auto* known = std::get_if<Remember>(&action)) {
         remember(known->route);
       } else {
@@ -354,6 +356,10 @@ Subscriber::Snapshot Subscriber::snapshot() const {
 
 void GateHandler::hold(const Hold& hold) {
   gate_.hold([this, epoch = hold.epoch] { subscriber_->held(epoch); });
+}
+
+void GateHandler::pace(std::chrono::microseconds distance) {
+  gate_.pace(distance);
 }
 
 void GateHandler::open(const Route& route) {

@@ -33,6 +33,10 @@ class Handler {
   // open() at any time: it wins.
   virtual void hold(const Hold& hold) = 0;
 
+  // Let transactions begin at least so far apart, zero: as they come; there is no answer. It
+  // shortens the hold that follows. The active master slows down by itself whoever doesn't.
+  virtual void pace(std::chrono::microseconds distance) { (void)distance; }
+
   // Route traffic there, close what is left elsewhere, then answer Subscriber::opened(route.epoch).
   virtual void open(const Route& route) = 0;
 };
@@ -105,6 +109,7 @@ class GateHandler : public Handler {
   void answer_to(Subscriber& subscriber) { subscriber_ = &subscriber; }
 
   void hold(const Hold& hold) override;
+  void pace(std::chrono::microseconds distance) override;
   void open(const Route& route) override;
 
  private:

@@ -5,7 +5,6 @@
 #include <utility>
 
 namespace active_master::client {
-
 using enum State;
 
 std::string_view to_string(State state) {
@@ -81,6 +80,8 @@ bool Subscription::heard(const protocol::NodeState& state, Clock::time_point now
       (about_itself && state.role() == protocol::ROLE_ACTIVE) || state.confirmed()
           ? activation.epoch()
           : 0;
+  node->second.pace =
+      std::chrono::microseconds(state.role() == protocol::ROLE_ACTIVE ? state.pace_us() : 0);
   if (state.has_activation()) {
     learn({activation.epoch(), activation.node(), *address}, about_itself);
   }
@@ -95,7 +96,10 @@ bool Subscription::heard(const protocol::NodeState& state, Clock::time_point now
 
 void Subscription::lost(const std::string& node) {
   // What it knew stays true; that it is active may not.
-  if (const auto found = nodes_.find(node); found != nodes_.end()) found->second.active_epoch = 0;
+  if (const auto found = nodes_.find(node); found != nodes_.end()) {
+    found->second.active_epoch = 0;
+    found->second.pace = {};
+  }
   settle();
 }
 
@@ -140,6 +144,11 @@ void Subscription::learn(const Route& activation, bool from_itself) {
       highest_->sql_address = activation.sql_address;
     }
   }
+}
+
+std::chrono::microseconds Subscription::asked_pace() const {
+  const auto active = highest_ ? nodes_.find(highest_->node) : nodes_.end();
+  return active == nodes_.end() ? std::chrono::microseconds{0} : active->second.pace;
 }
 
 // --- Conditions
@@ -210,6 +219,8 @@ void Subscription::settle() {
     state_ = rule->to;
     fired_.push_back(rule);
   }
+  if (const auto pace = asked_pace(); pace != std::exchange(told_pace_, pace))
+    actions_.emplace_back(Pace{pace});
   if (auto now = said(); now != announced_) {
     announced_ = std::move(now);
     actions_.emplace_back(Announce{});

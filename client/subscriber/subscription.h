@@ -40,6 +40,11 @@ struct Route {
   bool operator==(const Route&) const = default;
 };
 
+// Transactions are to begin so far apart, as they are about to be held; zero: as they come.
+struct Pace {
+  std::chrono::microseconds distance{0};
+};
+
 // The ProxyState has changed: all nodes are to hear it.
 struct Announce {};
 
@@ -49,7 +54,7 @@ struct Remember {
   Route route;
 };
 
-using Action = std::variant<Hold, Route, Announce, Remember>;
+using Action = std::variant<Hold, Route, Pace, Announce, Remember>;
 
 enum class State : uint8_t {
   kStarting,  // closed; the cluster is being asked
@@ -148,6 +153,7 @@ class Subscription {
   bool is_certain() const;
   std::string unheard() const;
   void learn(const Route& activation, bool from_itself);
+  std::chrono::microseconds asked_pace() const;
   void settle();
 
   struct Node {
@@ -155,6 +161,7 @@ class Subscription {
     // In which it says that it is active, or that it hears the node say so that is; while linked.
     uint64_t active_epoch = 0;
     std::optional<Address> sql_address;
+    std::chrono::microseconds pace{0};  // that it asks for as the active master; while linked
   };
 
   const Options options_;
@@ -176,6 +183,7 @@ class Subscription {
   bool opened_answer_ = false;
   std::optional<Route> opened_;
   std::string failure_;  // until it has done something
+  std::chrono::microseconds told_pace_{0};
 
   Said announced_;
   uint64_t sequence_ = 0;

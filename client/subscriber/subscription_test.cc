@@ -29,6 +29,10 @@ struct NodeStateBuilder {
     state.set_role(protocol::ROLE_ACTIVE);
     return knows(epoch, state.node(), at);
   }
+  NodeStateBuilder& pace(uint32_t us) {
+    state.set_pace_us(us);
+    return *this;
+  }
   NodeStateBuilder& pause(uint64_t epoch, uint64_t switchover) {
     state.mutable_pause()->set_epoch(epoch);
     state.mutable_pause()->set_switchover_id(switchover);
@@ -51,7 +55,8 @@ std::set<int>& rules_seen() {
 
 class SubscriptionTest : public testing::Test {
  protected:
-  // What the handler was asked, as text: "hold 6", "open 5 a a:3306". Announcements are counted.
+  // What the handler was asked, as text: "hold 6", "open 5 a a:3306", "pace 500". Announcements are
+  // counted.
   std::vector<std::string> asked() {
     std::vector<std::string> texts;
     for (const auto& action : subscription.take_actions()) {
@@ -60,6 +65,8 @@ class SubscriptionTest : public testing::Test {
       } else if (const auto* route = std::get_if<Route>(&action)) {
         texts.push_back("open " + std::to_string(route->epoch) + " " + route->node + " " +
                         route->sql_address.to_string());
+      } else if (const auto* pace = std::get_if<Pace>(&action)) {
+        texts.push_back("pace " + std::to_string(pace->distance.count()));
       } else if (std::holds_alternative<Announce>(action)) {
         ++announcements;
       }
@@ -362,6 +369,29 @@ TEST_F(SubscriptionTest, LosingEveryNodeLeavesTrafficAsItIs) {
   subscription.tick(now);
   EXPECT_THAT(asked(), IsEmpty());
   EXPECT_EQ(subscription.state(), kOpen);
+}
+
+TEST_F(SubscriptionTest, KeepsThePaceThatTheActiveMasterAsksFor) {
+  open_at_a_in_epoch_5();
+  say(node("a").active(5).pace(500));
+  EXPECT_THAT(asked(), ElementsAre("pace 500"));
+  say(node("a").active(5).pace(500));
+  EXPECT_THAT(asked(), IsEmpty());
+  say(node("a").active(5).pace(1000));
+  EXPECT_THAT(asked(), ElementsAre("pace 1000"));
+  say(node("a").active(5).pause(6, 77));
+  EXPECT_THAT(asked(), ElementsAre("hold 6", "pace 0"));
+}
+
+TEST_F(SubscriptionTest, KeepsNoPaceOfWhoIsNotTheActiveMasterOrIsLost) {
+  open_at_a_in_epoch_5();
+  say(node("b").knows(5, "a").pace(500));
+  say(node("b").active(4).pace(500));
+  EXPECT_THAT(asked(), IsEmpty());
+  say(node("a").active(5).pace(500));
+  EXPECT_THAT(asked(), ElementsAre("pace 500"));
+  subscription.lost("a");
+  EXPECT_THAT(asked(), ElementsAre("pace 0"));
 }
 
 TEST_F(SubscriptionTest, FollowsANodeThatMovesToAnotherAddress) {

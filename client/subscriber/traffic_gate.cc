@@ -1,6 +1,14 @@
 #include "client/subscriber/traffic_gate.h"
 
+#include <algorithm>
+
 namespace active_master::client {
+namespace {
+
+// However many wait for their turns, nobody waits for longer.
+constexpr std::chrono::milliseconds kLongestTurn{100};
+
+}  // namespace
 
 TrafficGate::Pass& TrafficGate::Pass::operator=(Pass&& other) noexcept {
   if (this != &other) {
@@ -21,11 +29,34 @@ void TrafficGate::Pass::leave() noexcept {
 
 std::optional<TrafficGate::Pass> TrafficGate::enter(std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
-  if (!route_ && !opened_.wait_for(lock, timeout, [this] { return route_ != nullptr; })) {
-    return std::nullopt;
-  }
+  if (!may_enter() && !wait(lock, timeout)) return std::nullopt;
   ++inside_;
   return Pass(*this, route_);
+}
+
+bool TrafficGate::wait(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds timeout) {
+  const auto give_up = Clock::now() + timeout;
+  std::optional<Clock::time_point> turn;
+  while (!may_enter()) {
+    const auto now = Clock::now();
+    if (route_ && !turn) turn = take_turn(now);
+    if (route_ && now >= *turn) return true;
+    if (now >= give_up) return false;
+    changed_.wait_until(lock, route_ ? std::min(*turn, give_up) : give_up);
+  }
+  return true;
+}
+
+Clock::time_point TrafficGate::take_turn(Clock::time_point now) {
+  const auto turn = std::clamp(next_turn_, now, now + kLongestTurn);
+  next_turn_ = turn + pace_;
+  return turn;
+}
+
+void TrafficGate::pace(std::chrono::microseconds distance) {
+  const std::lock_guard lock(mutex_);
+  pace_ = distance;
+  changed_.notify_all();
 }
 
 void TrafficGate::hold(std::function<void()> when_empty) {
@@ -39,7 +70,7 @@ void TrafficGate::open(Route route) {
   const std::lock_guard lock(mutex_);
   route_ = std::make_shared<const Route>(std::move(route));
   when_empty_ = nullptr;
-  opened_.notify_all();
+  changed_.notify_all();
 }
 
 bool TrafficGate::is_open() const {

@@ -43,7 +43,8 @@ class TrafficGate {
   TrafficGate(const TrafficGate&) = delete;
   TrafficGate& operator=(const TrafficGate&) = delete;
 
-  // Waits while the gate is held; nothing if it still is after `timeout`.
+  // Waits while the gate is held, and for its turn when it is paced; nothing if that takes longer
+  // than `timeout`.
   [[nodiscard]] std::optional<Pass> enter(std::chrono::milliseconds timeout);
 
   // From now on nobody enters. `when_empty` is called once nobody is inside: by this thread if
@@ -53,14 +54,24 @@ class TrafficGate {
 
   void open(Route route);
 
+  // From now on those that enter do so at least so far apart; zero: as they come.
+  void pace(std::chrono::microseconds distance);
+
   [[nodiscard]] bool is_open() const;
   [[nodiscard]] uint64_t inside() const;
 
  private:
+  [[nodiscard]] bool may_enter() const { return route_ && pace_.count() == 0; }
+  // False: not within the timeout.
+  [[nodiscard]] bool wait(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds timeout);
+  [[nodiscard]] Clock::time_point take_turn(Clock::time_point now);
+
   mutable std::mutex mutex_;
-  std::condition_variable opened_;
+  std::condition_variable changed_;     // opened, or paced otherwise
   std::shared_ptr<const Route> route_;  // null while held
   uint64_t inside_ = 0;
+  std::chrono::microseconds pace_{0};
+  Clock::time_point next_turn_;
   std::function<void()> when_empty_;
 };
 

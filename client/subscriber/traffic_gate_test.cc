@@ -57,6 +57,39 @@ TEST(TrafficGate, ReportsEmptyAtOnceWhenNobodyIsInside) {
   EXPECT_EQ(empty, 11) << "each hold has its answer";
 }
 
+TEST(TrafficGate, PacedLetsInOneByOne) {
+  constexpr milliseconds kDistance{20};
+  TrafficGate gate;
+  gate.open(route(1));
+  gate.pace(kDistance);
+  const auto since = Clock::now();
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.emplace_back([&gate] { EXPECT_TRUE(gate.enter(kLong)); });
+  }
+  for (auto& client : clients) client.join();
+  EXPECT_GE(Clock::now() - since, 3 * kDistance);
+  EXPECT_FALSE(gate.enter(kNow)) << "its turn comes later";
+  gate.pace(milliseconds{0});
+  EXPECT_TRUE(gate.enter(kNow));
+}
+
+TEST(TrafficGate, WhoWaitsForATurnIsHeldAndLetInWithoutOne) {
+  TrafficGate gate;
+  gate.open(route(1));
+  gate.pace(seconds(50));
+  EXPECT_TRUE(gate.enter(kNow));
+  std::atomic<bool> is_in{false};
+  std::thread client([&] { is_in = gate.enter(kLong).has_value(); });
+  gate.hold([] {});
+  std::this_thread::sleep_for(milliseconds(150));  // nobody's turn is further away
+  EXPECT_FALSE(is_in);
+  gate.open(route(2));
+  gate.pace(milliseconds{0});
+  client.join();
+  EXPECT_TRUE(is_in);
+}
+
 TEST(TrafficGate, AnOpenWinsOverADrain) {
   TrafficGate gate;
   gate.open(route(1));

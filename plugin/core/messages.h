@@ -37,6 +37,8 @@ struct NodeState {
   Epoch promise{};  // no lower one is activated with the sender's help
   // Of an active master: it tells no client of a commit before a standby has it.
   bool semi_sync = false;
+  // Transactions shall begin so far apart at each proxy, as the candidate lags; 0: as they come.
+  Duration pace{0};
 };
 
 struct ProxyState {

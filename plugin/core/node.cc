@@ -92,8 +92,8 @@ std::span<Action> Node::handle(const Input& input, Time now, WallTime wall) {
 void Node::tell_all() {
   SendToAll all{node_state()};
   const NodeState& state = all.state;
-  ToldProxies news{state.role,   state.epoch,     state.activation,
-                   std::nullopt, state.confirmed, state.sql_address};
+  ToldProxies news{state.role, state.epoch,     state.activation, std::nullopt,
+                   state.pace, state.confirmed, state.sql_address};
   if (state.pause) news.pause = state.pause->switchover;
   all.to_proxies = now_ >= proxies_due_ || news != told_proxies_;
   heartbeat_at_ = now_ + config_.heartbeat_interval;
@@ -108,7 +108,9 @@ void Node::tell_all() {
 void Node::keep_pace() {
   constexpr States kSlow{State::kApproach, State::kIntent};
   const Duration pace = operation_ && kSlow.contains(state_) ? operation_->pace : Duration{0};
-  if (pace != std::exchange(pace_, pace)) actions_.push_back(Pace{pace});
+  if (pace == std::exchange(pace_, pace)) return;
+  actions_.push_back(Pace{pace});
+  dirty_ = true;  // and at the proxies, so that few wait here when traffic is to stop
 }
 
 Time Node::next_wakeup() const {
@@ -587,6 +589,7 @@ NodeState Node::node_state() const {
     state.pause =
         PauseNotice{pause_->switchover, pause_->epoch, std::max(pause_->until - now_, Duration{0})};
   }
+  state.pace = pace_;
   state.confirmed = is_confirmed();
   state.replication = following_.status;
   state.replication_error = following_.error;

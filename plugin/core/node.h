@@ -103,6 +103,11 @@ struct CheckCandidateJob {
 };
 // Gives the binlog's GTID position as JobDone::text, and JobDone::running.
 struct ReadPositionJob {};
+// Wait for a moment in which no session is in a transaction, so that little is to be waited for
+// when traffic stops then. There may be none: it is done after `patience` all the same.
+struct AwaitLullJob {
+  Duration patience{0};
+};
 // Wait until the position is applied here.
 struct WaitForPositionJob {
   std::string gtid_position;
@@ -195,9 +200,8 @@ struct ApplyJob {
   std::vector<Other> others;
   std::string address;            // of the active master
   std::vector<uint32_t> servers;  // of the cluster's nodes
-  Duration timeout{0};            // 0: compare only
+  Duration timeout{0};            // 0: compare only, what was received counts as applied
   Duration patience{0};           // until what is missing has come
-  bool received_counts = false;   // what is in this server's relay logs is no less its own
 };
 
 // What the operator's program is told of.
@@ -228,11 +232,11 @@ struct HookJob {
   std::string text;
 };
 
-using Job =
-    std::variant<PersistJob, CheckLocalJob, CheckCandidateJob, AwaitTransactionsJob,
-                 ReadPositionJob, WaitForPositionJob, DrainJob, FenceJob, HandoverJob, CatchUpJob,
-                 OpenWritesJob, StandDownJob, RecordActivationJob, ReadGtidsJob, CompareGtidsJob,
-                 DescribeJob, FollowJob, LeaveJob, StopReceivingJob, ApplyJob, HookJob>;
+using Job = std::variant<PersistJob, CheckLocalJob, CheckCandidateJob, AwaitTransactionsJob,
+                         ReadPositionJob, AwaitLullJob, WaitForPositionJob, DrainJob, FenceJob,
+                         HandoverJob, CatchUpJob, OpenWritesJob, StandDownJob, RecordActivationJob,
+                         ReadGtidsJob, CompareGtidsJob, DescribeJob, FollowJob, LeaveJob,
+                         StopReceivingJob, ApplyJob, HookJob>;
 const char* to_string(const Job& job);
 
 // --- Inputs
@@ -538,6 +542,7 @@ class Node {
     Epoch epoch;
     std::optional<Activation> activation;
     std::optional<SwitchoverId> pause;
+    Duration pace{0};
     bool confirmed = false;
     std::string sql_address;
 

@@ -316,13 +316,15 @@ World traffic_is_stopped_only_when_the_candidate_is_close() {
 
 World writes_are_slowed_until_the_candidate_is_close() {
   World world = bootstrapped();
-  int probes = 0;
+  std::vector<Duration> told;
   world.on_job = [&](const auto& job, auto&) {
-    if (std::holds_alternative<WaitForPositionJob>(job.job) && ++probes <= 2)
-      world.elapse(Duration{90'000});
+    if (!std::holds_alternative<WaitForPositionJob>(job.job)) return;
+    told.push_back(world.told_to_proxies("node1").pace);
+    if (told.size() <= 2) world.elapse(Duration{90'000});
   };
   expect_done(world, world.ask("node1", "node2"));
-  EXPECT_EQ(probes, 3);
+  EXPECT_THAT(told, ElementsAre(Duration{0}, Duration{500}, Duration{1'000}));
+  EXPECT_EQ(world.told_to_proxies("node1").pace, Duration{0});
   EXPECT_THAT(world.paces("node1"), ElementsAre(Duration{500}, Duration{1'000}, Duration{0}));
   EXPECT_THAT(world.paces("node2"), IsEmpty());
   world.on_job = [](const auto&, auto&) {};

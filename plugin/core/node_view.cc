@@ -70,11 +70,12 @@ const char* to_string(State state) {
 
 const char* to_string(const Job& job) {
   constexpr const char* kNames[] = {
-      "persist",     "check",      "check_candidate", "await_transactions", "read_position",
-      "probe",       "drain",      "fence",           "handover",           "catch_up",
-      "open_writes", "stand_down", "record",          "read_gtids",         "compare_gtids",
-      "describe",    "follow",     "leave",           "stop_receiving",     "apply",
-      "hook"};
+      "persist",       "check",    "check_candidate", "await_transactions",
+      "read_position", "lull",     "probe",           "drain",
+      "fence",         "handover", "catch_up",        "open_writes",
+      "stand_down",    "record",   "read_gtids",      "compare_gtids",
+      "describe",      "follow",   "leave",           "stop_receiving",
+      "apply",         "hook"};
   static_assert(std::size(kNames) == std::variant_size_v<Job>);
   return kNames[job.index()];
 }

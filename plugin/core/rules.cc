@@ -17,6 +17,9 @@ constexpr States kHarmless{State::kCheck, State::kApproach};
 constexpr Duration kCloseLag{4'000};
 // So far apart are transactions when writes are first slowed; each time twice as far.
 constexpr Duration kFirstPace{500};
+// For a moment in which no transaction runs. With many clients there is none, and then as well now
+// as later.
+constexpr Duration kLullPatience{10'000};
 // A director in these may have stopped traffic, but has not granted the role.
 constexpr States kUndoable{State::kIntent, State::kPause,    State::kDrain,
                            State::kFence,  State::kHandover, State::kCatchUp};
@@ -364,6 +367,10 @@ struct Rules {
     next.intent = Intent{report.id, report.epoch, report.to};
     n.persist(std::move(next));
   }
+  static bool intent_is_durable(const Node& n) {
+    return std::holds_alternative<PersistJob>(*n.awaited_job_);
+  }
+  static void await_lull(Node& n) { n.run(AwaitLullJob{kLullPatience}); }
   static void pause(Node& n) {
     n.operation_->paused_at = n.now_;
     n.phase_deadline_ = n.now_ + n.config_.pause_timeout;
@@ -727,8 +734,8 @@ const Rule kRules[] = {
   "persist the intent", Rules::persist_intent, S::kIntent, kMoves, "the candidate's lag is small"},
 {210, States(S::kApproach), E::kProbeReply, "of a switchover", Rules::no_mere_check,
   "slow writes down, read the position again", Rules::slow_down, S::kApproach, kStays, "the candidate lags: let it come closer"},
-{211, States(S::kIntent), E::kJobDone, "", nullptr,
-  "tell every proxy to hold", Rules::pause, S::kPause, kMoves, "the intent is durable: a restarted director will undo"},
+{211, States(S::kIntent), E::kJobDone, "the intent is written", Rules::intent_is_durable,
+  "wait for a moment without transactions", Rules::await_lull, S::kIntent, kStays, "the intent is durable: a restarted director will undo"},
 {212, States(S::kPause), E::kAlways, "every proxy holds", Rules::all_hold,
   "hold and drain at this server", Rules::drain, S::kDrain, kMoves, "every proxy holds its traffic"},
 {213, States(S::kDrain), E::kJobDone, "", nullptr,
@@ -757,6 +764,8 @@ const Rule kRules[] = {
   "read the position", Rules::measure_for_check, S::kApproach, kMoves, "only a check was asked for: how long would writes pause?"},
 {225, States(S::kApproach), E::kProbeReply, "", nullptr,
   "report", Rules::finish_measured_check, S::kActive, kMoves, "check finished, the lag is known"},
+{226, States(S::kIntent), E::kJobDone, "", nullptr,
+  "tell every proxy to hold", Rules::pause, S::kPause, kMoves, "little runs, or it was waited for long enough"},
 
 // --- the way back: a cause is noted, then what must be undone is undone ---
 {300, kHarmless | kUndoable, E::kCancel, "of this switchover", Rules::cancel_is_ours,

@@ -416,10 +416,8 @@ struct FailoverRules {
   }
   static void look_who_has_more(Node& n) {
     n.operation_->looks_who_has_more = true;
-    auto job = comparison(n);
-    job.received_counts = true;
     n.phase_deadline_ = kNever;
-    n.run(std::move(job));
+    n.run(comparison(n));
   }
   static bool may_bid(const Node& n) { return all_answered(n) && !n.operation_->by_itself; }
   // Rivals that refuse each other would both have stood in vain.

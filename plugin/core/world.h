@@ -162,6 +162,9 @@ class World {
   [[nodiscard]] const Durable& disk(const NodeName& name) { return disks_[name]; }
   Config& config_of(const NodeName& name) { return configs_[name]; }
   [[nodiscard]] const NodeState& told_to_all(const NodeName& name) { return told_[name]; }
+  [[nodiscard]] const NodeState& told_to_proxies(const NodeName& name) {
+    return told_to_proxies_[name];
+  }
 
   std::function<void(const PendingJob&, JobDone&)> on_job = [](const PendingJob&, JobDone&) {};
 
@@ -186,6 +189,7 @@ class World {
       post(name, send->node, std::move(send->message));
     } else if (auto* all = std::get_if<SendToAll>(&action)) {
       told_[name] = all->state;
+      if (all->to_proxies) told_to_proxies_[name] = all->state;
       for (const auto& other : names_) {
         if (other != name) post(name, other, all->state);
       }
@@ -245,6 +249,7 @@ class World {
   std::pair<NodeName, size_t> lose_;
   std::map<SwitchoverId, std::shared_ptr<const SwitchoverReport>> answers_;
   std::map<NodeName, NodeState> told_;
+  std::map<NodeName, NodeState> told_to_proxies_;
   std::map<NodeName, std::vector<Duration>> paces_;
   std::set<int> fired_;
   uint64_t last_id_ = 0;

@@ -141,6 +141,7 @@ void put(const NodeState& from, Frame& frame) {
   to.set_replication_error(from.replication_error);
   to.set_promise(from.promise.value);
   to.set_semi_sync(from.semi_sync);
+  to.set_pace_us(static_cast<uint32_t>(from.pace.count()));
 }
 
 void put(const Ask& from, Frame& frame) {
@@ -338,6 +339,7 @@ std::optional<NodeMessage> take(const protocol::NodeState& from) {
   if (!is_epoch(from.promise())) return std::nullopt;
   to.promise = {from.promise()};
   to.semi_sync = from.semi_sync();
+  to.pace = Duration(from.pace_us());
   return to;
 }
 

@@ -29,6 +29,7 @@ NodeState some_state() {
   state.sql_address = "127.0.0.1:3306";
   state.gtid_position = "0-1-5";
   state.server_id = 3;
+  state.pace = Duration{500};
   return state;
 }
 
@@ -40,6 +41,7 @@ TEST(Codec, MessagesArriveAsTheyWereSent) {
   EXPECT_EQ(state.pause->remaining, Duration{1'500'000});
   EXPECT_EQ(state.phase, Phase::kPause);
   EXPECT_EQ(state.role, Role::kActive);
+  EXPECT_EQ(state.pace, Duration{500});
 
   const auto offer = round_trip(Offer{{1}, {2}, "node2", "0-1-9", true, Duration{3'000'000}});
   EXPECT_EQ(offer.candidate, "node2");

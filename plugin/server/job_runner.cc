@@ -36,6 +36,7 @@ constexpr Duration kReloadLimit{500'000};
 // A killed session rolls back what it did. The core's own limit for the drain lies behind this.
 constexpr std::chrono::milliseconds kKillPatience{400};
 constexpr std::chrono::milliseconds kCompareGlance{20};
+constexpr std::chrono::microseconds kLullGlance{50};
 
 std::string seconds(Duration d) {
   return std::to_string(static_cast<double>(std::max(d, Duration{1000}).count()) / 1e6);
@@ -157,6 +158,12 @@ void perform(Context& context, const ReadPositionJob&, JobDone& done) {
   for (const auto& session : sessions_inside(Duration{0})) {
     if (session.age <= kLongTransaction) done.running = std::max(done.running, session.age);
   }
+}
+
+void perform(Context&, const AwaitLullJob& job, JobDone&) {
+  const auto give_up = steady_clock::now() + job.patience;
+  while (server_gate().inside() != 0 && steady_clock::now() < give_up)
+    std::this_thread::sleep_for(kLullGlance);
 }
 
 void perform(Context& context, const WaitForPositionJob& job, JobDone&) {
@@ -316,6 +323,7 @@ CheckRow left_to_apply(Session& session, const std::vector<uint32_t>& servers) {
 }
 
 void perform(Context& context, const ApplyJob& job, JobDone& done) {
+  const bool only_compares = job.timeout == Duration{0};
   const auto deadline = steady_clock::now() + job.timeout;
   const auto apply = [&] {
     for (const auto& position : received_positions(*context.session)) {
@@ -325,14 +333,14 @@ void perform(Context& context, const ApplyJob& job, JobDone& done) {
   };
   const auto compare = [&] {
     auto own = gtids_here(*context.session);
-    if (job.received_counts) own += "," + joined(received_positions(*context.session));
+    if (only_compares) own += "," + joined(received_positions(*context.session));
     done.rows = compare_with(job.others, own, job.servers);
     return std::ranges::none_of(
         done.rows, [](const CheckRow& row) { return row.verdict == Verdict::kFailed; });
   };
-  if (job.timeout == Duration{0}) {
+  if (only_compares) {
     (void)compare();
-    if (!job.received_counts) done.rows.push_back(left_to_apply(*context.session, job.servers));
+    done.rows.push_back(left_to_apply(*context.session, job.servers));
     return;
   }
   apply();
@@ -466,7 +474,8 @@ Duration statement_limit(const Job& job) {
 LaneNumber lane_number(const Job& job) {
   if (std::holds_alternative<PersistJob>(job)) return kJournalLane;
   if (std::holds_alternative<CatchUpJob>(job)) return kCatchUpLane;
-  if (std::holds_alternative<WaitForPositionJob>(job)) return kProbeLane;
+  if (std::holds_alternative<WaitForPositionJob>(job) || std::holds_alternative<AwaitLullJob>(job))
+    return kProbeLane;
   // What a failover waits for does not wait for what it only tells of.
   if (const auto* hook = std::get_if<HookJob>(&job))
     return hook->hook == Hook::kFailover ? kCatchUpLane : kHookLane;

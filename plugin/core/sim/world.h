@@ -81,6 +81,7 @@ struct SimProxy {
   bool is_orphaned = false;  // the agent died, the proxy goes on as it was
   std::vector<uint64_t> transactions;
   Duration client_pause{2'000};
+  Duration pace{0};
 };
 
 // A statement given on a node.

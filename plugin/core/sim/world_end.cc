@@ -172,6 +172,7 @@ bool World::find_unconverged(std::string* why) const {
     if (!proxy.subscription) return no(proxy.name, " is down");
     const auto state = proxy.subscription->state();
     if (state != client::State::kOpen) return no(proxy.name, " is ", client::to_string(state));
+    if (proxy.pace > Duration{0}) return no(proxy.name, " is slowed for good");
     if (proxy.open_at != active) return no(proxy.name, " is open to another node");
     if (proxy.subscription->highest()->epoch != epoch.value)
       return no(proxy.name, " does not know the epoch");

@@ -208,8 +208,8 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
     if (apply->timeout > Duration{0} && server.applied < server.received) return kNotYet;
     bool is_behind = false;
     for (const auto& other : apply->others) {
-      const size_t own =
-          apply->received_counts ? std::max(server.applied, server.received) : server.applied;
+      const size_t own = apply->timeout == Duration{0} ? std::max(server.applied, server.received)
+                                                       : server.applied;
       const bool has_more = position_of(other.gtids) > own;
       is_behind |= has_more;
       done.rows.push_back(
@@ -224,6 +224,10 @@ std::string World::attempt(uint8_t number, RunningJob& running, JobDone& done) {
   }
   if (const auto* await = std::get_if<AwaitTransactionsJob>(&job)) {
     return await_transactions(server, *await, now_ - running.began);
+  }
+  if (const auto* lull = std::get_if<AwaitLullJob>(&job)) {
+    const bool is_over = now_ - running.began >= lull->patience;
+    return is_over || server.transactions.empty() ? "" : kNotYet;
   }
   if (const auto* drain = std::get_if<DrainJob>(&job)) {
     if (drain->kill && now_ >= running.deadline) server.transactions.clear();
@@ -422,7 +426,8 @@ void World::apply(uint8_t number) {
 void World::client(uint8_t number) {
   auto& proxy = proxies_[number];
   proxy.client_pause = std::min(proxy.client_pause * 2, Duration{800'000});
-  push(Duration{random_.between(500, proxy.client_pause.count())}, Kind::kClient, number, 0, 0);
+  push(Duration{random_.between(500, proxy.client_pause.count())} + proxy.pace, Kind::kClient,
+       number, 0, 0);
   if (!proxy.open_at || is_frozen(proxy_party(number)) ||
       is_cut(proxy_party(number), *proxy.open_at))
     return;

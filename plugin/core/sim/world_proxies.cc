@@ -30,6 +30,7 @@ void World::crash_proxy(uint8_t number) {
   if (!proxy.subscription) return;
   note(proxy.name, " crashes");
   proxy.subscription.reset();
+  proxy.pace = {};
   ++proxy.incarnation;
   proxy.frozen_until = {};
   // A library dies with its proxy; an agent leaves its proxy as it is.
@@ -94,6 +95,10 @@ void World::settle(uint8_t number) {
     }
     if (const auto* remember = std::get_if<client::Remember>(&action)) {
       proxy.memory = remember->route;
+      continue;
+    }
+    if (const auto* pace = std::get_if<client::Pace>(&action)) {
+      proxy.pace = pace->distance;
       continue;
     }
     if (const auto* route = std::get_if<client::Route>(&action)) {

@@ -85,12 +85,14 @@ std::string Haproxy::command(const std::string& line) const {
   return answer;
 }
 
-// What the server is now. Everything that haproxy.cfg must have for us is checked each time: it may
-// have been reloaded.
-Haproxy::Server Haproxy::read() const {
+// What the server is after these commands. Everything that haproxy.cfg must have for us is checked
+// each time: it may have been reloaded. All in one line, as each costs a connection.
+Haproxy::Server Haproxy::read(const std::string& commands) const {
   const std::string& backend = options_.backend;
-  const std::string answer = command("show servers state " + backend);
-  const auto states = parse_servers_state(answer);
+  const std::string answer =
+      command(commands + "show servers state " + backend + "; show stat " + backend + " 4 -1");
+  const auto stat_at = std::min(answer.find("# pxname"), answer.size());
+  const auto states = parse_servers_state(answer.substr(0, stat_at));
   if (states.empty()) {
     fail("there is no backend '" + backend + "' with a server in it (" + answer.substr(0, 100) +
          "): correct --backend or haproxy.cfg");
@@ -106,7 +108,7 @@ Haproxy::Server Haproxy::read() const {
          " has a name for an address, which HAProxy may resolve again behind our"
          " back: write an IP address");
   }
-  const auto stats = parse_stat(command("show stat " + backend + " 4 -1"));
+  const auto stats = parse_stat(answer.substr(stat_at));
   if (stats.size() != 1) fail("'show stat' doesn't show server " + path_);
   const Row& stat = stats[0];
   if (value(stat, "mode") != "tcp") fail("backend '" + backend + "' must have 'mode tcp'");
@@ -124,24 +126,27 @@ Haproxy::Server Haproxy::read() const {
           number(value(stat, "slim")).value_or(0)};
 }
 
-// HAProxy 3 answers before the server has it: a task of its own follows. Nothing may be let through
-// before that.
-void Haproxy::set_address(const Address& address) const {
-  const std::string answer = command("set server " + path_ + " addr " + address.host + " port " +
-                                     std::to_string(address.port));
-  for (int look = 0; read().address != address; ++look) {
+// HAProxy 3 answers before the server has a new address: a task of its own follows. Nothing may be
+// let through before that.
+void Haproxy::change(const std::string& commands, const Server& wanted) const {
+  Server server = read(commands);
+  for (int look = 0; server != wanted; ++look) {
     if (look == kLooks) {
-      fail("server " + path_ + " didn't take the address " + address.to_string() + ": " + answer);
+      fail("server " + path_ + " has the address " + server.address.to_string() + " and maxconn " +
+           std::to_string(server.maxconn) + " after '" + commands + "'");
     }
     std::this_thread::sleep_for(kLookInterval);
+    server = read();
   }
 }
 
-void Haproxy::set_maxconn(uint64_t maxconn) const {
-  const std::string answer = command("set maxconn server " + path_ + " " + std::to_string(maxconn));
-  if (read().maxconn != maxconn) {
-    fail("server " + path_ + " didn't take maxconn " + std::to_string(maxconn) + ": " + answer);
-  }
+std::string Haproxy::set_address(const Address& address) const {
+  return "set server " + path_ + " addr " + address.host + " port " + std::to_string(address.port) +
+         "; ";
+}
+
+std::string Haproxy::set_maxconn(uint64_t maxconn) const {
+  return "set maxconn server " + path_ + " " + std::to_string(maxconn) + "; ";
 }
 
 // --- The driver
@@ -152,8 +157,7 @@ void Haproxy::hold() {
   note_sessions(server);
   if (server.maxconn == kHeld && server.address == options_.park) return;
   if (server.maxconn != kHeld) occupy();  // else ours would only wait with the others
-  set_maxconn(kHeld);
-  set_address(options_.park);
+  change(set_maxconn(kHeld) + set_address(options_.park), {options_.park, kHeld});
   check_queue_timeout();
 }
 
@@ -164,17 +168,17 @@ void Haproxy::open(const Address& to) {
   note_sessions(server);
   sessions_at_.insert(address.to_string());
   if (moves) {
-    if (server.maxconn != kHeld)
-      set_maxconn(kHeld);  // or new sessions would be closed with the old
-    set_address(address);
-    // While our own session has the one slot, no other can be on its way to the new address or try
-    // the parked one, and this is quickest.
-    if (sessions_at_.size() > 1 && occupant_) {
-      const std::string answer = command("shutdown sessions server " + path_);
-      if (!answer.empty()) fail("the sessions of " + path_ + " can't be closed: " + answer);
-    }
+    // maxconn first, or new sessions would be closed with the old.
+    change(set_maxconn(kHeld) + set_address(address), {address, kHeld});
   }
-  if (server.maxconn != options_.maxconn || moves) set_maxconn(options_.maxconn);
+  if (server.maxconn != options_.maxconn || moves) {
+    // While our own session has the one slot, no other can be on its way to the new address or try
+    // the parked one, and this is the quickest way to close what is left on the old server.
+    const bool closes = moves && sessions_at_.size() > 1 && occupant_;
+    change(
+        (closes ? "shutdown sessions server " + path_ + "; " : "") + set_maxconn(options_.maxconn),
+        {address, options_.maxconn});
+  }
   occupant_.reset();
   // After traffic is open, as those that wait need not wait for this.
   if (sessions_at_.size() > 1 && close_sessions_elsewhere(address)) {

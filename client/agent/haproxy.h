@@ -81,11 +81,14 @@ class Haproxy : public Driver {
   struct Server {
     Address address;
     uint64_t maxconn = 0;
+
+    bool operator==(const Server&) const = default;
   };
 
-  [[nodiscard]] Server read() const;
-  void set_address(const Address& address) const;
-  void set_maxconn(uint64_t maxconn) const;
+  [[nodiscard]] Server read(const std::string& commands = "") const;
+  void change(const std::string& commands, const Server& wanted) const;
+  [[nodiscard]] std::string set_address(const Address& address) const;
+  [[nodiscard]] std::string set_maxconn(uint64_t maxconn) const;
   void note_sessions(const Server& server);
   [[nodiscard]] bool close_sessions_elsewhere(const Address& address) const;
   void occupy();

@@ -153,10 +153,11 @@ std::string Haproxy::set_maxconn(uint64_t maxconn) const {
 // -----------------------------------------------------------------------------------
 
 void Haproxy::hold() {
+  auto caller = dial();  // its way to the server takes as long as the reading
   const Server server = read();
   note_sessions(server);
   if (server.maxconn == kHeld && server.address == options_.park) return;
-  if (server.maxconn != kHeld) occupy();  // else ours would only wait with the others
+  if (server.maxconn != kHeld) occupy(std::move(caller));  // else it would only wait with others
   change(set_maxconn(kHeld) + set_address(options_.park), {options_.park, kHeld});
   check_queue_timeout();
 }
@@ -215,8 +216,8 @@ void Haproxy::note_sessions(const Server& server) {
 
 // Takes a slot on the server, as far as possible: without, what waits is only safe, not
 // comfortable.
-void Haproxy::occupy() {
-  occupant_ = dial();
+void Haproxy::occupy(std::optional<tcp::socket> caller) {
+  occupant_ = std::move(caller);
   char greeting = 0;
   const bool is_greeted =
       occupant_ && wait_for(

@@ -91,7 +91,7 @@ class Haproxy : public Driver {
   [[nodiscard]] std::string set_maxconn(uint64_t maxconn) const;
   void note_sessions(const Server& server);
   [[nodiscard]] bool close_sessions_elsewhere(const Address& address) const;
-  void occupy();
+  void occupy(std::optional<boost::asio::ip::tcp::socket> caller);
   void check_queue_timeout();
   [[nodiscard]] std::optional<boost::asio::ip::tcp::socket> dial();
   template <typename Started>

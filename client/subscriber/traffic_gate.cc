@@ -24,33 +24,31 @@ void TrafficGate::Pass::leave() noexcept {
   if (gate == nullptr) return;
   // Called under the lock: an open() in between would let others in before "empty" is reported.
   const std::lock_guard lock(gate->mutex_);
-  if (--gate->inside_ == 0 && gate->when_empty_) std::exchange(gate->when_empty_, nullptr)();
+  if (--gate->inside_ > 0) return;
+  if (gate->when_empty_) std::exchange(gate->when_empty_, nullptr)();
+  if (gate->pace_.count() > 0) gate->changed_.notify_all();
 }
 
 std::optional<TrafficGate::Pass> TrafficGate::enter(std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
-  if (!may_enter() && !wait(lock, timeout)) return std::nullopt;
+  if (!is_open_unpaced() && !wait(lock, timeout)) return std::nullopt;
   ++inside_;
+  if (pace_.count() > 0) next_turn_ = Clock::now() + pace_;
   return Pass(*this, route_);
 }
 
 bool TrafficGate::wait(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds timeout) {
-  const auto give_up = Clock::now() + timeout;
-  std::optional<Clock::time_point> turn;
-  while (!may_enter()) {
+  const auto since = Clock::now();
+  const auto give_up = since + timeout;
+  while (!is_open_unpaced()) {
+    const auto turn =
+        inside_ == 0 ? std::min(next_turn_, since + kLongestTurn) : since + kLongestTurn;
     const auto now = Clock::now();
-    if (route_ && !turn) turn = take_turn(now);
-    if (route_ && now >= *turn) return true;
+    if (route_ && now >= turn) return true;
     if (now >= give_up) return false;
-    changed_.wait_until(lock, route_ ? std::min(*turn, give_up) : give_up);
+    changed_.wait_until(lock, route_ ? std::min(turn, give_up) : give_up);
   }
   return true;
-}
-
-Clock::time_point TrafficGate::take_turn(Clock::time_point now) {
-  const auto turn = std::clamp(next_turn_, now, now + kLongestTurn);
-  next_turn_ = turn + pace_;
-  return turn;
 }
 
 void TrafficGate::pace(std::chrono::microseconds distance) {

@@ -54,17 +54,17 @@ class TrafficGate {
 
   void open(Route route);
 
-  // From now on those that enter do so at least so far apart; zero: as they come.
+  // From now on one enters when nobody is inside, and so long at least after the one before, but
+  // waits for 100 ms at most; zero: they enter as they come.
   void pace(std::chrono::microseconds distance);
 
   [[nodiscard]] bool is_open() const;
   [[nodiscard]] uint64_t inside() const;
 
  private:
-  [[nodiscard]] bool may_enter() const { return route_ && pace_.count() == 0; }
+  [[nodiscard]] bool is_open_unpaced() const { return route_ && pace_.count() == 0; }
   // False: not within the timeout.
   [[nodiscard]] bool wait(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds timeout);
-  [[nodiscard]] Clock::time_point take_turn(Clock::time_point now);
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;     // opened, or paced otherwise

@@ -96,7 +96,7 @@ void Node::tell_all() {
                    state.pace, state.confirmed, state.sql_address};
   if (state.pause) news.pause = state.pause->switchover;
   all.to_proxies = now_ >= proxies_due_ || news != told_proxies_;
-  heartbeat_at_ = now_ + config_.heartbeat_interval;
+  heartbeat_at_ = now_ + std::min(config_.heartbeat_interval, config_.peer_timeout / 3);
   if (all.to_proxies) {
     proxies_due_ = now_ + config_.proxy_heartbeat;
     told_proxies_ = std::move(news);

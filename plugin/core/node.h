@@ -44,7 +44,7 @@ struct Config {
   Duration pause_timeout{3'000'000};
   Duration catch_up_timeout{3'000'000};
   Duration resume_timeout{3'000'000};
-  Duration heartbeat_interval{500'000};
+  Duration heartbeat_interval{1'000'000};
   Duration proxy_heartbeat = protocol::kProxyHeartbeat;
   Duration peer_timeout{5'000'000};
   Duration proxy_lease{10'000'000};

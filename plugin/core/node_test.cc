@@ -325,8 +325,23 @@ World writes_are_slowed_until_the_candidate_is_close() {
   expect_done(world, world.ask("node1", "node2"));
   EXPECT_THAT(told, ElementsAre(Duration{0}, Duration{500}, Duration{1'000}));
   EXPECT_EQ(world.told_to_proxies("node1").pace, Duration{0});
-  EXPECT_THAT(world.paces("node1"), ElementsAre(Duration{500}, Duration{1'000}, Duration{0}));
+  EXPECT_THAT(world.paces("node1"),
+              ElementsAre(Duration{500}, Duration{1'000}, Duration{5'000}, Duration{0}))
+      << "most just before traffic stops";
   EXPECT_THAT(world.paces("node2"), IsEmpty());
+  world.on_job = [](const auto&, auto&) {};
+  return world;
+}
+
+World writes_are_slowed_before_traffic_stops_if_there_are_any() {
+  World world = bootstrapped();
+  expect_done(world, world.ask("node1", "node2"));
+  EXPECT_THAT(world.paces("node1"), IsEmpty());
+  world.on_job = [](const auto& job, JobDone& done) {
+    if (std::holds_alternative<ReadPositionJob>(job.job)) done.running = Duration{700};
+  };
+  expect_done(world, world.ask("node2", "node1"));
+  EXPECT_THAT(world.paces("node2"), ElementsAre(Duration{5'000}, Duration{0}));
   world.on_job = [](const auto&, auto&) {};
   return world;
 }
@@ -1118,6 +1133,7 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(a_lost_proxy_refuses_until_its_lease_runs_out),
     SCENARIO(traffic_is_stopped_only_when_the_candidate_is_close),
     SCENARIO(writes_are_slowed_until_the_candidate_is_close),
+    SCENARIO(writes_are_slowed_before_traffic_stops_if_there_are_any),
     SCENARIO(writes_are_slowed_no_further_than_it_helps),
     SCENARIO(writes_are_free_again_when_the_candidate_stays_too_far),
     SCENARIO(a_candidate_that_lags_is_refused),

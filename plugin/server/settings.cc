@@ -512,8 +512,9 @@ MYSQL_SYSVAR_UINT(
     "How long the report of a switchover waits for proxies to open traffic again, in milliseconds.",
     check_number, update_number, 3000, 10, 600000, 0);
 MYSQL_SYSVAR_UINT(heartbeat_interval, heartbeat_interval, kNumber,
-                  "Each link between nodes carries a message at least this often, in milliseconds.",
-                  check_number, update_number, 500, 10, 60000, 0);
+                  "Each link between nodes carries a message at least this often, in milliseconds, "
+                  "and three times in active_master_peer_timeout.",
+                  check_number, update_number, 1000, 10, 60000, 0);
 MYSQL_SYSVAR_UINT(peer_timeout, peer_timeout, kNumber,
                   "A peer that is not heard for this long, or a proxy whose machine does not "
                   "answer for so long, counts "

@@ -153,11 +153,13 @@ std::string Haproxy::set_maxconn(uint64_t maxconn) const {
 // -----------------------------------------------------------------------------------
 
 void Haproxy::hold() {
-  auto caller = dial();  // its way to the server takes as long as the reading
+  // Its way to the server takes as long as the reading.
+  auto caller = occupant_ ? std::nullopt : dial();
   const Server server = read();
   note_sessions(server);
   if (server.maxconn == kHeld && server.address == options_.park) return;
-  if (server.maxconn != kHeld) occupy(std::move(caller));  // else it would only wait with others
+  // Else it would only wait with others. After a reload the occupant is with the old process.
+  if (server.maxconn != kHeld) occupy(caller ? std::move(caller) : dial());
   change(set_maxconn(kHeld) + set_address(options_.park), {options_.park, kHeld});
   check_queue_timeout();
 }

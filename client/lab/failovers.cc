@@ -34,6 +34,9 @@ bool run_failovers(const FaultOptions& options) {
     play.expect_failovers();
     for (int i = 0; i < options.failovers; ++i) {
       Node& old = cluster->node(play.agreed());
+      for (const auto& other : cluster->nodes()) {
+        if (options.cut && other.get() != &old) cluster->wires().cut(old.name(), other->name());
+      }
       if (options.freeze) {
         old.freeze();
       } else {
@@ -45,6 +48,7 @@ bool run_failovers(const FaultOptions& options) {
       traffic_after.push_back(takeover.traffic_after.count());
       std::fflush(stdout);
       play.restart_as_replica(old);
+      cluster->wires().heal();
       play.bring_back(old);
       cluster->wait_until_healthy(takeover.by.name());
     }
@@ -58,7 +62,8 @@ bool run_failovers(const FaultOptions& options) {
   }
   if (!active_after.empty()) {
     std::printf(
-        "%zu failovers after %s, %s\n", active_after.size(), options.freeze ? "SIGSTOP" : "kill -9",
+        "%zu failovers after %s%s, %s\n", active_after.size(),
+        options.freeze ? "SIGSTOP" : "kill -9", options.cut ? ", cut off from the other nodes" : "",
         options.by_hand ? "by force_failover"
                         : ("lease " + std::to_string(options.lease.count()) + " ms").c_str());
     if (options.by_hand) print("it takes", active_after_told);

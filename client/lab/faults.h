@@ -65,6 +65,7 @@ struct FaultOptions {
   int failovers = 0;
   bool by_hand = false;
   bool freeze = false;
+  bool cut = false;
   std::chrono::milliseconds lease{3000};
   std::string no_isolation = {};  // why there is none
 };

@@ -179,6 +179,7 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 100000));
   faults->add_flag("--by-hand", line.faults.by_hand, "Of these: without voters, by force_failover");
   faults->add_flag("--freeze", line.faults.freeze, "Of these: SIGSTOP instead of kill -9");
+  faults->add_flag("--cut", line.faults.cut, "Of these: and no packet between it and another node");
   int64_t lease_ms = line.faults.lease.count();
   faults->add_option("--lease", lease_ms, "active_master_lease of these, in ms")
       ->check(CLI::Range(100, 60000));

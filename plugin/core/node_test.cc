@@ -237,11 +237,11 @@ World a_check_that_fails_is_reported() {
 World a_switchover_says_how_long_it_expected_writes_to_pause() {
   World world = bootstrapped();
   world.on_job = [](const World::PendingJob& job, JobDone& done) {
-    if (std::holds_alternative<ReadPositionJob>(job.job)) done.running = Duration{7000};
+    if (std::holds_alternative<ReadPositionJob>(job.job)) done.running = Duration{17'000};
   };
   const auto id = world.ask("node1", "node2");
   expect_done(world, id);
-  EXPECT_GE(world.answer(id)->predicted_pause, Duration{7000});
+  EXPECT_GE(world.answer(id)->predicted_pause, Duration{17'000});
   return world;
 }
 

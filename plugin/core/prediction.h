@@ -11,8 +11,8 @@ namespace active_master {
 
 struct Prediction {
   // Until traffic stands still: as long as the oldest running transaction has run, since one that
-  // is met by chance has, on average, as much before it as behind it; at least what PAUSE and DRAIN
-  // took before.
+  // is met by chance has, on average, as much before it as behind it (none counts that ends in the
+  // lull before); at least what PAUSE and DRAIN took before.
   Duration stop{0};
   Duration lag{0};   // CATCH_UP: what a probe of the candidate took
   Duration rest{0};  // FENCE, HANDOVER, ACTIVATE: what they took before

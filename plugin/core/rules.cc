@@ -289,7 +289,9 @@ struct Rules {
     n.finish(Result::kDone, {});
   }
   static Prediction foretell(Node& n) {
-    const auto prediction = predict(n.operation_->running, lag(n), n.history_);
+    const auto running = n.operation_->running;
+    const bool ends_in_the_lull = running <= kLullPatience;
+    const auto prediction = predict(ends_in_the_lull ? Duration{0} : running, lag(n), n.history_);
     n.operation_->report->predicted_pause = prediction.total();
     return prediction;
   }

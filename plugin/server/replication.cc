@@ -23,6 +23,7 @@ constexpr size_t kMaxPassword = 96;
 // How long it is tried to end I/O threads faster than STOP SLAVE does.
 constexpr std::chrono::milliseconds kInterruptGlance{5};
 constexpr int kInterrupts = 40;
+constexpr int kGlancesWithout = 4;  // where there is no such signal
 
 std::mutex account_mutex;
 std::string account_user;
@@ -311,8 +312,8 @@ int interrupt_signal() {
 // the master still sends. STOP SLAVE does that only every 2 s; so this does it before, by KILL and
 // by STOP SLAVE's signal. PROCESSLIST doesn't tell whose thread is whose, so all or none.
 void end_io_threads(Session& session, size_t count) {
-  const auto threads = session.query(
-      "SELECT ID, TID FROM INFORMATION_SCHEMA.PROCESSLIST WHERE COMMAND = 'Slave_IO'");
+  const auto threads =
+      session.query("SELECT ID FROM INFORMATION_SCHEMA.PROCESSLIST WHERE COMMAND = 'Slave_IO'");
   if (threads.size() != count) return;
   std::string ids;
   for (const auto& thread : threads) {
@@ -320,13 +321,15 @@ void end_io_threads(Session& session, size_t count) {
     ids += (ids.empty() ? "" : ",") + column(thread, "ID");
   }
   const int interrupt = interrupt_signal();
-  for (int i = 0; i < kInterrupts; ++i) {
+  for (int i = 0; i < (interrupt > 0 ? kInterrupts : kGlancesWithout); ++i) {
     std::this_thread::sleep_for(kInterruptGlance);
     const auto left =
         session.query("SELECT TID FROM INFORMATION_SCHEMA.PROCESSLIST WHERE ID IN (" + ids + ")");
-    if (left.empty() || interrupt == 0) return;
-    for (const auto& thread : left)
-      (void)tgkill(getpid(), static_cast<pid_t>(number(column(thread, "TID"))), interrupt);
+    if (left.empty()) return;
+    for (const auto& thread : left) {
+      if (interrupt > 0)
+        (void)tgkill(getpid(), static_cast<pid_t>(number(column(thread, "TID"))), interrupt);
+    }
   }
 }
 

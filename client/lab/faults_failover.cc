@@ -32,6 +32,21 @@ void active_master_dies(Play& play) {
   (void)play.move_role(play.master, play.candidate);
 }
 
+// The standbys' replication connections to it neither end nor are refused.
+void active_master_is_silent(Play& play) {
+  must_be_semi_synchronous(play.master);
+  play.expect_failovers();
+  auto& wires = play.cluster().wires();
+  for (const auto& other : play.cluster().nodes()) {
+    if (other.get() != &play.master) wires.cut(play.master.name(), other->name());
+  }
+  play.master.freeze();
+  (void)play.must_fail_over_from(play.master, true);
+  play.restart_as_replica(play.master);
+  wires.heal();
+  play.bring_back(play.master);
+}
+
 // Without force there is no failover, as nobody but the operator can know that it is off; and none
 // against a master that lives.
 void failover_needs_to_know(Play& play) {
@@ -74,6 +89,14 @@ std::vector<Scenario> failovers() {
            "old one is back, follows, and gets the role again",
        .play = active_master_dies,
        .setting = Setting::kSemiSync,
+       .clients_may_see_it = true},
+      {.name = "active_master_is_silent",
+       .rows = "S16",
+       .verifies =
+           "SIGSTOP of the active master of three nodes, and no packet from it, force_failover: no "
+           "acknowledged write is lost; the other standby follows, and the old one when it is back",
+       .play = active_master_is_silent,
+       .setting = Setting::kSemiSyncWires,
        .clients_may_see_it = true},
   };
 }

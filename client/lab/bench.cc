@@ -1,6 +1,7 @@
 #include "client/lab/bench.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -65,10 +66,13 @@ struct Measured {
   ClassicSwitchovers classic;
 };
 
-// The phases in which writes pause, in their order, with their medians.
+// In which writes pause, in their order.
+constexpr std::array kPausePhases{"PAUSE", "DRAIN", "FENCE", "HANDOVER", "CATCH_UP", "ACTIVATE"};
+
+// With their medians.
 std::vector<std::pair<std::string, int64_t>> pause_by_phase(const Outcome& outcome) {
   std::vector<std::pair<std::string, int64_t>> medians;
-  for (const char* name : {"PAUSE", "DRAIN", "FENCE", "HANDOVER", "CATCH_UP", "ACTIVATE"}) {
+  for (const char* name : kPausePhases) {
     std::vector<int64_t> values;
     for (const SwitchoverResult& result : outcome.done) {
       for (const Phase& phase : result.phases) {
@@ -78,6 +82,19 @@ std::vector<std::pair<std::string, int64_t>> pause_by_phase(const Outcome& outco
     medians.emplace_back(name, spread(values).median);
   }
   return medians;
+}
+
+// What the longest pause was made of.
+Json longest_pause(const Outcome& outcome) {
+  const auto longest =
+      std::ranges::max_element(outcome.done, {}, &SwitchoverResult::write_pause_us);
+  Json phases;
+  if (longest == outcome.done.end()) return phases;
+  for (const Phase& phase : longest->phases) {
+    if (std::ranges::find(kPausePhases, phase.name) != kPausePhases.end())
+      phases[phase.name] = phase.duration_us;
+  }
+  return phases;
 }
 
 std::vector<int64_t> prediction_off_by(const Outcome& outcome) {
@@ -123,6 +140,7 @@ Json to_json(const Measured& measured) {
           {"predicted_pause_us", to_json(spread(outcome.predicted_pauses()))},
           {"prediction_off_by_us", to_json(spread(prediction_off_by(outcome)))},
           {"phase_median_us", phases},
+          {"phase_of_longest_pause_us", longest_pause(outcome)},
           {"whole_us", to_json(spread(outcome.durations()))},
           {"client_errors", outcome.report.errors_between + outcome.report.errors_inside},
           {"acknowledged", outcome.report.acknowledged},

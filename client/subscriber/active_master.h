@@ -67,9 +67,9 @@ ACTIVE_MASTER_API int active_master_create(const active_master_options* options,
                                            active_master_client** result, char* error,
                                            size_t error_size);
 
-/* Waits while the gate is held, `timeout_ms` at most, and just before a switchover up to 100 ms for
- * its turn. On ACTIVE_MASTER_OK `pass` is to be given
- * back by active_master_leave(), soon: a switchover waits for it. `route` may be NULL. */
+/* Waits while the gate is held, and just before a switchover up to 100 ms for its turn,
+ * `timeout_ms` at most. On ACTIVE_MASTER_OK `pass` is to be given back by active_master_leave(),
+ * soon: a switchover waits for it. `route` may be NULL. */
 ACTIVE_MASTER_API int active_master_enter(active_master_client* cluster, uint32_t timeout_ms,
                                           active_master_pass** pass, active_master_route* route);
 ACTIVE_MASTER_API void active_master_leave(active_master_pass* pass); /* NULL is fine */

@@ -45,7 +45,7 @@ bool TrafficGate::wait(std::unique_lock<std::mutex>& lock, std::chrono::millisec
         inside_ == 0 ? std::min(next_turn_, since + kLongestTurn) : since + kLongestTurn;
     const auto now = Clock::now();
     if (route_ && now >= turn) return true;
-    if (now >= give_up) return false;
+    if (now >= give_up) return route_ != nullptr;  // nobody is refused for a turn
     changed_.wait_until(lock, route_ ? std::min(turn, give_up) : give_up);
   }
   return true;

@@ -43,8 +43,8 @@ class TrafficGate {
   TrafficGate(const TrafficGate&) = delete;
   TrafficGate& operator=(const TrafficGate&) = delete;
 
-  // Waits while the gate is held, and for its turn when it is paced; nothing if that takes longer
-  // than `timeout`.
+  // Waits while the gate is held, and for its turn when it is paced, for `timeout` at most; nothing
+  // if it is held then.
   [[nodiscard]] std::optional<Pass> enter(std::chrono::milliseconds timeout);
 
   // From now on nobody enters. `when_empty` is called once nobody is inside: by this thread if
@@ -63,7 +63,7 @@ class TrafficGate {
 
  private:
   [[nodiscard]] bool is_open_unpaced() const { return route_ && pace_.count() == 0; }
-  // False: not within the timeout.
+  // False: it is held, and the timeout is over.
   [[nodiscard]] bool wait(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds timeout);
 
   mutable std::mutex mutex_;

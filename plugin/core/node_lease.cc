@@ -66,8 +66,13 @@ void Node::keep_lease() {
   }
   if (lease_.epoch > Epoch{} && now_ >= lease_.due) ask_for_lease();
   lease_.until = lease_end();
+  // A candidate's lease is for what it takes once it is open: a session that is left here from an
+  // earlier term, as standing down hangs, must not go on before (seed 789497).
+  constexpr States kNotOpen{State::kFollow, State::kRequest, State::kApply, State::kActivatePersist,
+                            State::kActivateOpen};
+  const Time until_then = kNotOpen.contains(state_) ? Time{} : lease_.until;
   // A server that was never bootstrapped is as its owner left it.
-  const Time until = has_voters() && known_epoch() > Epoch{} ? lease_.until : kNever;
+  const Time until = has_voters() && known_epoch() > Epoch{} ? until_then : kNever;
   if (until != std::exchange(lease_.told, until)) actions_.push_back(WriteUntil{until});
 }
 

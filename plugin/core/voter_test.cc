@@ -204,6 +204,18 @@ TEST_F(LeaseTest, AfterAFailoverNoneBeginsForAWhile) {
   EXPECT_THAT(world_.writable(), SizeIs(1));
 }
 
+// What has waited there since an earlier term must not go on before.
+TEST_F(LeaseTest, ACandidatesGateHasNoLeaseBeforeItIsOpen) {
+  world_.hold<OpenWritesJob>("n2");
+  (void)world_.crash("n1");
+  world_.pass(4 * kLease);
+  ASSERT_EQ(world_.node("n2").state(), State::kActivateOpen);
+  EXPECT_EQ(world_.write_until("n2"), Time{});
+  world_.finish_held();
+  EXPECT_THAT(world_.writable(), ElementsAre("n2"));
+  EXPECT_GT(world_.write_until("n2"), Time{});
+}
+
 TEST_F(LeaseTest, WhoHasReceivedLessLetsTheOtherStand) {
   world_.on_job = [](const auto& job, JobDone& done) {
     const auto* apply = std::get_if<ApplyJob>(&job.job);

@@ -156,6 +156,8 @@ class World {
     }
     return names;
   }
+  // The lease, as the node's gate was told.
+  [[nodiscard]] Time write_until(const NodeName& name) { return write_until_[name]; }
   // What the node's gate was told, in order.
   [[nodiscard]] const std::vector<Duration>& paces(const NodeName& name) { return paces_[name]; }
   [[nodiscard]] const std::set<int>& fired() const { return fired_; }
@@ -197,6 +199,8 @@ class World {
       jobs_.push_back({name, run_job->id, std::move(run_job->job)});
     } else if (const auto* pace = std::get_if<Pace>(&action)) {
       paces_[name].push_back(pace->distance);
+    } else if (const auto* write = std::get_if<WriteUntil>(&action)) {
+      write_until_[name] = write->until;
     } else if (auto* cancel = std::get_if<CancelJob>(&action)) {
       std::erase_if(jobs_,
                     [&](const auto& job) { return job.node == name && job.id == cancel->id; });
@@ -250,6 +254,7 @@ class World {
   std::map<SwitchoverId, std::shared_ptr<const SwitchoverReport>> answers_;
   std::map<NodeName, NodeState> told_;
   std::map<NodeName, NodeState> told_to_proxies_;
+  std::map<NodeName, Time> write_until_;
   std::map<NodeName, std::vector<Duration>> paces_;
   std::set<int> fired_;
   uint64_t last_id_ = 0;

@@ -34,9 +34,7 @@ bool run_failovers(const FaultOptions& options) {
     play.expect_failovers();
     for (int i = 0; i < options.failovers; ++i) {
       Node& old = cluster->node(play.agreed());
-      for (const auto& other : cluster->nodes()) {
-        if (options.cut && other.get() != &old) cluster->wires().cut(old.name(), other->name());
-      }
+      if (options.cut) play.cut_off(old);
       if (options.freeze) {
         old.freeze();
       } else {
@@ -48,7 +46,7 @@ bool run_failovers(const FaultOptions& options) {
       traffic_after.push_back(takeover.traffic_after.count());
       std::fflush(stdout);
       play.restart_as_replica(old);
-      cluster->wires().heal();
+      if (options.cut) cluster->wires().heal();
       play.bring_back(old);
       cluster->wait_until_healthy(takeover.by.name());
     }

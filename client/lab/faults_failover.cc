@@ -36,14 +36,11 @@ void active_master_dies(Play& play) {
 void active_master_is_silent(Play& play) {
   must_be_semi_synchronous(play.master);
   play.expect_failovers();
-  auto& wires = play.cluster().wires();
-  for (const auto& other : play.cluster().nodes()) {
-    if (other.get() != &play.master) wires.cut(play.master.name(), other->name());
-  }
+  play.cut_off(play.master);
   play.master.freeze();
   (void)play.must_fail_over_from(play.master, true);
   play.restart_as_replica(play.master);
-  wires.heal();
+  play.cluster().wires().heal();
   play.bring_back(play.master);
 }
 

@@ -11,11 +11,8 @@ namespace {
 constexpr auto kAnswerLimit = 20s;
 
 void cut_from_all(Play& play, const Node& node) {
-  auto& wires = play.cluster().wires();
-  for (const auto& other : play.cluster().nodes()) {
-    if (other.get() != &node) wires.cut(node.name(), other->name());
-  }
-  wires.cut(node.name(), kWitnessName);
+  play.cut_off(node);
+  play.cluster().wires().cut(node.name(), kWitnessName);
 }
 
 void must_still_be_active(const Node& node) {

@@ -274,6 +274,12 @@ std::string Play::agreed() {
   return active;
 }
 
+void Play::cut_off(const Node& node) {
+  for (const auto& other : cluster_.nodes()) {
+    if (other.get() != &node) cluster_.wires().cut(node.name(), other->name());
+  }
+}
+
 void Play::bring_back(Node& node) {
   constexpr auto kLimit = 30s;
   (void)agreed();  // who has just woken up learns that it was replaced

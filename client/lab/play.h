@@ -70,6 +70,8 @@ class Play {
   // kill -9 if it runs. It comes back as one that forgets what no standby had acknowledged: so an
   // old active master has nothing of its own, and follows by itself (docs/failover.md).
   void restart_as_replica(Node& node);
+  // From now on no packet between it and another node; Wires::heal() ends it.
+  void cut_off(const Node& node);
   // An old active master that slept or was cut off; if it has diverged it is made anew, as a copy
   // of another.
   void bring_back(Node& node);

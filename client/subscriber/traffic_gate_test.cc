@@ -77,10 +77,10 @@ TEST(TrafficGate, WhoWaitsForATurnIsHeldAndLetInWithoutOne) {
   gate.open(route(1));
   gate.pace(seconds(50));
   EXPECT_TRUE(gate.enter(kNow));
+  gate.hold([] {});
   std::atomic<bool> is_in{false};
   std::thread client([&] { is_in = gate.enter(kLong).has_value(); });
-  gate.hold([] {});
-  std::this_thread::sleep_for(milliseconds(150));  // nobody's turn is further away
+  std::this_thread::sleep_for(milliseconds(150));  // its turn comes meanwhile, and lets nobody in
   EXPECT_FALSE(is_in);
   gate.open(route(2));
   gate.pace(milliseconds{0});

@@ -70,9 +70,9 @@ void Node::keep_lease() {
   // earlier term, as standing down hangs, must not go on before (seed 789497).
   constexpr States kNotOpen{State::kFollow, State::kRequest, State::kApply, State::kActivatePersist,
                             State::kActivateOpen};
-  const Time until_then = kNotOpen.contains(state_) ? Time{} : lease_.until;
+  Time until = kNotOpen.contains(state_) ? Time{} : lease_.until;
   // A server that was never bootstrapped is as its owner left it.
-  const Time until = has_voters() && known_epoch() > Epoch{} ? until_then : kNever;
+  if (!has_voters() || known_epoch() == Epoch{}) until = kNever;
   if (until != std::exchange(lease_.told, until)) actions_.push_back(WriteUntil{until});
 }
 

@@ -346,6 +346,22 @@ World writes_are_slowed_before_traffic_stops_if_there_are_any() {
   return world;
 }
 
+World traffic_is_stopped_in_a_lull() {
+  World world = bootstrapped();
+  world.connect_proxy("p1", "node1");
+  world.hold<AwaitLullJob>("node1");
+  const auto id = world.ask("node1", "node2");
+  EXPECT_EQ(world.node("node1").state(), State::kIntent);
+  EXPECT_TRUE(world.disk("node1").intent) << "durable before";
+  EXPECT_FALSE(world.told_to_all("node1").pause);
+  world.finish_held();
+  EXPECT_TRUE(world.told_to_all("node1").pause);
+  world.proxy_says("p1", true, id, {1});
+  world.proxy_says("p1", false, {}, {2});
+  expect_done(world, id);
+  return world;
+}
+
 World writes_are_slowed_no_further_than_it_helps() {
   World world = bootstrapped();
   world.on_job = [&](const auto& job, auto&) {
@@ -1133,6 +1149,7 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(a_lost_proxy_refuses_until_its_lease_runs_out),
     SCENARIO(traffic_is_stopped_only_when_the_candidate_is_close),
     SCENARIO(writes_are_slowed_until_the_candidate_is_close),
+    SCENARIO(traffic_is_stopped_in_a_lull),
     SCENARIO(writes_are_slowed_before_traffic_stops_if_there_are_any),
     SCENARIO(writes_are_slowed_no_further_than_it_helps),
     SCENARIO(writes_are_free_again_when_the_candidate_stays_too_far),

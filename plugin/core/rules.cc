@@ -366,7 +366,7 @@ struct Rules {
     auto& report = *operation.report;
     // So that none begins between the lull and the proxies' hold. Where nothing runs there are
     // lulls enough, and maybe thousands of proxies that need not hear of it.
-    if (operation.pace + operation.running > Duration{0})
+    if (operation.pace > Duration{0} || operation.running > Duration{0})
       operation.pace = n.config_.approach_max_pace;
     report.epoch = n.next_epoch();
     n.phase_deadline_ = n.now_ + n.config_.pause_timeout;

@@ -71,7 +71,7 @@ std::vector<Footprint> footprints(Cluster& cluster) {
     footprint.metadata_locks = count(connection, "INFORMATION_SCHEMA.METADATA_LOCK_INFO");
   }
   if (cluster.has_proxy() && cluster.agent().running()) {
-    Footprint& agent = all.emplace_back(of_process("agent", cluster.agent().pid()));
+    Footprint& agent = all.emplace_back(of_process(kAgentName, cluster.agent().pid()));
     agent.other_files = std::max(agent.other_files, kQuietAgent);
   }
   return all;

@@ -7,6 +7,8 @@
 
 namespace active_master::lab {
 
+inline constexpr const char* kAgentName = "agent";
+
 // Of every node that runs and of the proxy's agent.
 [[nodiscard]] std::vector<Footprint> footprints(Cluster& cluster);
 

@@ -34,16 +34,21 @@ bool is_known(unsigned error) {
 namespace {
 
 // After the scenario before some links may still be dialled again: what is held grows a little yet.
+// That a node shows the agent as connected doesn't mean that it is linked with this very node.
 std::vector<Footprint> settled_footprints(Cluster& cluster) {
   constexpr int kSame = 5;  // looks
+  const auto links = static_cast<int64_t>(cluster.nodes().size());
   std::vector<Footprint> last;
   int same = 0;
   (void)wait_until(
       10s,
       [&] {
         auto now = footprints(cluster);
+        const bool is_linked = std::ranges::all_of(now, [links](const Footprint& one) {
+          return one.who != kAgentName || one.sockets >= links;
+        });
         const bool is_same = holds_no_more(last, now) && holds_no_more(now, last);
-        same = is_same ? same + 1 : 0;
+        same = is_linked && is_same ? same + 1 : 0;
         last = std::move(now);
         return same >= kSame;
       },

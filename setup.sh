@@ -9,7 +9,7 @@ packages="
   libboost-dev libprotobuf-dev protobuf-compiler libssl-dev libspdlog-dev libcli11-dev
   nlohmann-json3-dev libgtest-dev libgmock-dev libbenchmark-dev libsqlite3-dev libpcre2-dev
   mariadb-server mariadb-client libmariadb-dev libmariadbd-dev mariadb-test mariadb-test-data patch valgrind
-  haproxy python3 iproute2 nftables util-linux
+  haproxy python3 iproute2 nftables util-linux dpkg-dev file
 "
 
 is_installed() {

@@ -31,7 +31,7 @@ END
     ln -s "$directory" "$base/root/lib/$(basename "$(dirname "$directory")")/"
   done
   ln -s /usr/lib/mysql/plugin/* "$plugins/"
-  cp "$plugin" "$plugins/"  # so that a new build doesn't pull it away from a running test
+  cp --remove-destination "$plugin" "$plugins/"  # so that a new build doesn't pull it away from a running test
   for entry in /usr/share/mysql/mysql-test/*; do
     [[ $(basename "$entry") == plugin ]] || ln -s "$entry" "$suites/"
   done

@@ -1,5 +1,5 @@
 -- The SQL side of active_master: run it once, on the node that takes writes today, with
---   mariadb < sql/install.sql
+--   mariadb < install.sql
 -- It replicates to the other nodes. Running it again is harmless.
 --
 -- The procedures run with the rights of active_master@localhost, an account that nobody can log in

@@ -1,4 +1,4 @@
--- Takes away what sql/install.sql made; the plugin itself goes with UNINSTALL SONAME 'active_master'.
+-- Takes away what install.sql made; the plugin itself goes with UNINSTALL SONAME 'active_master'.
 -- Running it again is harmless.
 
 DROP DATABASE IF EXISTS active_master;

@@ -42,7 +42,7 @@ CheckRow row(const char* check, bool ok, std::string detail, std::string remedy)
 CheckRow event_table_row(bool exists) {
   return row("event table", exists,
              exists ? "active_master.event is there" : "table active_master.event is missing",
-             "run sql/install.sql on the active master");
+             "run install.sql on the active master");
 }
 
 std::vector<CheckRow> check_replication(Session& session, uint32_t master_server_id) {

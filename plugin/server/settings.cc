@@ -1,7 +1,6 @@
 #include "plugin/server/settings.h"
 
 #include <boost/asio/ip/address.hpp>
-#include <charconv>
 #include <cstring>
 #include <mutex>
 #include <shared_mutex>
@@ -14,13 +13,13 @@
 #include "plugin/server/fence_audit.h"
 #include "plugin/server/log.h"
 #include "plugin/server/replication.h"
+#include "plugin/server/request.h"
 #include "plugin/server/session.h"
 
 namespace active_master {
 namespace {
 
 // --- The variables' values, owned by the server: it changes them under its own lock
-// -------------------
 
 char* node_name;
 char* cluster_name;
@@ -90,7 +89,6 @@ std::string text(const char* value) {
 }
 
 // --- What is wrong with a value: empty if nothing
-// -------------------------------------------------------
 
 std::string check_name(std::string_view value) {
   if (value.empty() || is_valid_name(value)) return {};
@@ -240,7 +238,6 @@ std::string check_links_may_change() {
 }
 
 // --- Callbacks: the server calls them, so nothing may escape
-// --------------------------------------------
 
 int refuse(const char* variable, const std::string& reason) {
   my_printf_error(ER_WRONG_VALUE_FOR_VAR, "%s %s", MYF(0), variable, reason.c_str());
@@ -428,7 +425,6 @@ int check_request(MYSQL_THD thd, st_mysql_sys_var*, void* save, st_mysql_value* 
 void forget_request(MYSQL_THD, st_mysql_sys_var*, void*, const void*) noexcept {}
 
 // --- Declarations
-// ----------------------------------------------------------------------------------------
 
 constexpr int kText = PLUGIN_VAR_RQCMDARG | PLUGIN_VAR_MEMALLOC;
 constexpr int kNumber = PLUGIN_VAR_RQCMDARG;
@@ -673,77 +669,6 @@ int check_fence(MYSQL_THD, st_mysql_sys_var*, void* save, st_mysql_value* value)
   } catch (const std::exception& e) {
     return refuse("active_master_fence", e.what());
   }
-}
-
-struct EventWait {
-  uint64_t after = 0;
-  std::chrono::milliseconds timeout{0};
-  std::string proxy;  // whose lease is renewed
-};
-
-// "bootstrap ID", "rejoin ID", or one of "check", "switch", "failover_check", "failover" and
-// "force_failover" with "ID NODE"; the node is the rest of the text, whatever it is. And of proxies
-// that speak only SQL: "register ID IP NAME", "acknowledge ID SWITCHOVER NAME" and "wait ID AFTER
-// MILLISECONDS NAME"; the name is the rest, and may be empty in the last.
-struct Request {
-  SwitchoverId id;
-  Input command;
-  std::optional<EventWait> wait = {};
-};
-
-// Takes the first word off the text.
-std::string_view take_word(std::string_view& text) {
-  const auto word = text.substr(0, text.find(' '));
-  text.remove_prefix(std::min(word.size() + 1, text.size()));
-  return word;
-}
-
-std::optional<uint64_t> take_number(std::string_view& text) {
-  const auto digits = take_word(text);
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
-  return number;
-}
-
-std::optional<Request> parse_proxy_request(std::string_view verb, SwitchoverId id,
-                                           std::string_view text) {
-  if (verb == "register") {
-    boost::system::error_code error;
-    const auto ip = boost::asio::ip::make_address(std::string(take_word(text)), error);
-    if (error) return std::nullopt;
-    return Request{id, RegisterProxy{id, std::string(text), ip.to_string()}};
-  }
-  const auto first = take_number(text);
-  if (!first) return std::nullopt;
-  if (verb == "acknowledge" && *first != 0) {
-    return Request{id, AcknowledgeProxy{id, std::string(text), SwitchoverId{*first}}};
-  }
-  constexpr uint64_t kLongest = 3'600'000;
-  const auto timeout = take_number(text);
-  if (verb != "wait" || !timeout || *timeout > kLongest) return std::nullopt;
-  return Request{id, Tick{},
-                 EventWait{*first, std::chrono::milliseconds(*timeout), std::string(text)}};
-}
-
-std::optional<Request> parse_request(std::string_view text) {
-  const auto verb = text.substr(0, text.find(' '));
-  if (verb.size() == text.size()) return std::nullopt;
-  text.remove_prefix(verb.size() + 1);
-  const auto digits = text.substr(0, text.find(' '));
-  SwitchoverId id;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id.value);
-  if (error != std::errc() || end != digits.data() + digits.size() || !id) return std::nullopt;
-  text.remove_prefix(digits.size());
-  if (verb == "bootstrap" && text.empty()) return Request{id, BootstrapCommand{id}};
-  if (verb == "rejoin" && text.empty()) return Request{id, RejoinCommand{id}};
-  if (!text.starts_with(' ')) return std::nullopt;
-  text.remove_prefix(1);
-  const bool is_forced = verb == "force_failover";
-  const bool is_check = verb == "check" || verb == "failover_check";
-  const bool is_failover = verb == "failover" || verb == "failover_check" || is_forced;
-  if (verb != "switch" && !is_check && !is_failover) return parse_proxy_request(verb, id, text);
-  return Request{id, SwitchCommand{id, std::string(text), is_check, is_failover, is_forced}};
 }
 
 // Setting the variable is the request: this blocks until it is answered, holding no lock of the

@@ -68,6 +68,7 @@ class Proxysql : public Driver {
 
   const Options options_;
   std::optional<sql::Connection> connection_;
+  bool is_open_ = false;  // as open() has read back
   bool is_statement_installed_ = false;
   std::string warning_;
 };

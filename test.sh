@@ -56,12 +56,13 @@ group_simulator() {
 group_mtr() { build release all && mtr-tests/run.sh; }
 
 group_e2e() {
-  local lab=build/release/client/lab/active-master-lab proxy failed=0
+  local lab=build/release/client/lab/active-master-lab proxies failed=0
   build release all || return
   $lab run --switchovers 100 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via gate --watch-read-only || failed=1
   $lab run --switchovers 100 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via haproxy || failed=1
-  for proxy in proxysql maxscale; do  # if they are here
-    $lab run --switchovers 10 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via $proxy || failed=1
+  for proxies in 'proxysql --via proxysql' maxscale; do  # if they are here; two ProxySQL are a ProxySQL cluster
+    # shellcheck disable=SC2086  # words
+    $lab run --switchovers 10 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via $proxies || failed=1
   done
   # Standbys that must change their master each time
   $lab run --nodes 3 --star --switchovers 20 --writers 8 --think-us 5000 --set active_master_approach_max_lag=1000 --via gate || failed=1

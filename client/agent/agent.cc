@@ -8,10 +8,11 @@ namespace active_master::agent {
 
 using client::Hold;
 using client::Route;
+using std::chrono::milliseconds;
 
 namespace {
 
-constexpr std::chrono::milliseconds kDrainGlance{2};
+constexpr milliseconds kDrainGlance{2};
 
 }  // namespace
 
@@ -46,8 +47,10 @@ void Agent::run() {
     const bool is_cut_off = this->is_cut_off();
     const auto error = attempt(is_cut_off ? Hold{} : wish, number);
     if (error && !is_cut_off) report(wish, number, *error);
+    const bool has_more = error == "" && driver_.has_more();
+    const auto idle = error == "" ? options_.verify : options_.retry;
     lock.lock();
-    changed_.wait_for(lock, error == "" ? options_.verify : options_.retry,
+    changed_.wait_for(lock, has_more ? milliseconds(0) : idle,
                       [&] { return stopping_ || wishes_ != number; });
   }
 }

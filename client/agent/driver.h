@@ -40,6 +40,10 @@ class Driver {
   // Those that wait, and new ones, reach the active master; no session is left on another.
   virtual void open(const Target& target) = 0;
 
+  // open() has left something that can wait until traffic runs, for when it is called again: at
+  // once.
+  [[nodiscard]] virtual bool has_more() const { return false; }
+
   // What is amiss, as open() found it, although traffic runs as it should; empty if nothing is.
   [[nodiscard]] virtual std::string warning() const { return ""; }
 

@@ -27,6 +27,7 @@ class Faulty : public Driver {
     opened_ = target;
     (void)fault::pass("open_done");
   }
+  [[nodiscard]] bool has_more() const override { return driver_->has_more(); }
   [[nodiscard]] std::string warning() const override { return driver_->warning(); }
   [[nodiscard]] std::vector<std::string> check() override { return driver_->check(); }
 

@@ -106,6 +106,14 @@ void Proxysql::write(const std::vector<ProxysqlServer>& servers) {
   execute("LOAD MYSQL SERVERS TO RUNTIME");
 }
 
+std::vector<Address> Proxysql::writers(const std::vector<ProxysqlServer>& servers) const {
+  std::vector<Address> all;
+  for (const auto& server : servers) {
+    if (server.hostgroup == options_.writer_hostgroup) all.push_back(server.address);
+  }
+  return all;
+}
+
 // Such as the CALL of ours that came through ProxySQL: if its server were taken out, ProxySQL would
 // give it again to the new active master.
 std::vector<Address> Proxysql::busy_writers() {
@@ -142,30 +150,24 @@ void Proxysql::hold(const client::Hold&) {
   }
 }
 
-// Without the CALL that all of this is for: it waits for us.
-uint64_t Proxysql::running() {
-  const std::string count =
-      value("SELECT COUNT(*) FROM stats_mysql_processlist WHERE hostgroup = " + writer() +
-            " AND command IN " + std::string(kRunning) +
-            " AND COALESCE(info, '') NOT LIKE 'CALL active_master.%'");
-  return std::strtoull(count.c_str(), nullptr, 10);
-}
-
 void Proxysql::open(const Target& target) {
-  is_open_ = false;
-  const Hostgroups hostgroups = read_hostgroups();
+  is_open_ = has_more_ = false;
+  if (!hostgroups_) hostgroups_ = read_hostgroups();
   auto now = read_servers();
-  const auto is_other_writer = [&](const ProxysqlServer& server) {
-    return server.hostgroup == hostgroups.writer && serves(server) &&
-           !is_at(server, target.active.address);
+  const auto serves_writes = [&](const ProxysqlServer& server) {
+    return server.hostgroup == options_.writer_hostgroup && serves(server);
   };
-  if (std::ranges::any_of(now, is_other_writer)) {
+  const auto is_active = [&](const auto& server) { return is_at(server, target.active.address); };
+  if (std::ranges::any_of(
+          now, [&](const auto& server) { return serves_writes(server) && !is_active(server); })) {
     // Not paused before: a failover, or a message that was lost.
     hold_servers(" AND NOT (hostname = " + literal(target.active.address.host) +
                  " AND port = " + std::to_string(target.active.address.port) + ")");
     now = read_servers();
   }
-  const auto plan = plan_servers(now, target, hostgroups, busy_writers());
+  const bool runs = std::ranges::any_of(
+      now, [&](const auto& server) { return serves_writes(server) && is_active(server); });
+  const auto plan = plan_servers(now, target, *hostgroups_, runs ? busy_writers() : writers(now));
   if (!is_as_planned(now, plan)) {
     write(plan);
     if (!is_as_planned(read_servers(), plan)) {
@@ -173,11 +175,15 @@ void Proxysql::open(const Target& target) {
            " aren't as they were written after LOAD MYSQL SERVERS TO"
            " RUNTIME: does another program or a ProxySQL cluster write mysql_servers?");
     }
-    // For its next start; traffic runs already.
-    execute("SAVE MYSQL SERVERS TO DISK");
+    is_saved_ = false;
   }
   is_open_ = true;
+  has_more_ = !runs;
   note_strangers(plan, target);
+  if (has_more_) return;
+  hostgroups_ = read_hostgroups();
+  if (!is_saved_) execute("SAVE MYSQL SERVERS TO DISK");  // for its next start
+  is_saved_ = true;
   if (options_.install_statement && !is_statement_installed_) install_statement();
 }
 

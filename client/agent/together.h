@@ -26,6 +26,9 @@ class Together : public Driver {
   void open(const Target& target) override {
     each([&](Driver& driver) { driver.open(target); });
   }
+  [[nodiscard]] bool has_more() const override {
+    return std::ranges::any_of(drivers_, [](const auto& driver) { return driver->has_more(); });
+  }
   [[nodiscard]] std::string warning() const override {
     std::string all;
     for (const auto& driver : drivers_) {

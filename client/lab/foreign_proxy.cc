@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr auto kStartLimit = 60s;
 constexpr unsigned kUnknownNode = 33306;
+constexpr const char* kAdmin = "agent";  // of ProxySQL, its password too
 
 void write_private_file(const fs::path& file, const std::string& text) {
   write_file(file, text);
@@ -43,7 +44,10 @@ std::optional<fs::path> find_program(ForeignKind kind) {
 }
 
 ForeignProxy::ForeignProxy(Cluster& cluster, ForeignKind kind, std::string name, bool has_agent)
-    : cluster_(cluster), name_(std::move(name)), directory_(cluster.directory() / name_) {
+    : cluster_(cluster),
+      kind_(kind),
+      name_(std::move(name)),
+      directory_(cluster.directory() / name_) {
   fs::create_directory(directory_);
   const auto program = find_program(kind);
   if (!program) throw LabError("There is no " + to_string(kind));
@@ -69,6 +73,19 @@ void ForeignProxy::start_agent(const std::vector<std::string>& options) {
   active.execute("GRANT EXECUTE ON PROCEDURE active_master.set_active_master TO '" +
                  std::string(kAppUser) + "'@'127.0.0.1'");
   cluster_.wait_until_in_sync();
+}
+
+void ForeignProxy::meet(const ForeignProxy& other) const {
+  if (kind_ != ForeignKind::kProxysql || other.kind_ != kind_ || !agent_) return;
+  sql::Options admin;
+  admin.host = "127.0.0.1";
+  admin.port = control_port_.number();
+  admin.user = kAdmin;
+  admin.password = kAdmin;
+  sql::Connection connection(admin);
+  connection.execute("REPLACE INTO proxysql_servers (hostname, port) VALUES ('127.0.0.1', " +
+                     std::to_string(other.control_port_.number()) + ")");
+  connection.execute("LOAD PROXYSQL SERVERS TO RUNTIME");
 }
 
 std::vector<std::string> ForeignProxy::wrong_with_statement(const std::string& node) const {
@@ -105,7 +122,9 @@ void ForeignProxy::start(std::unique_ptr<Process>& process, const std::string& w
 std::vector<std::string> ForeignProxy::start_proxysql(const fs::path& program) {
   std::ostringstream text;
   text << "datadir=\"" << directory_.string() << "\"\n"
-       << "admin_variables=\n{\n  admin_credentials=\"agent:agent\"\n"
+       << "admin_variables=\n{\n  admin_credentials=\"" << kAdmin << ":" << kAdmin << "\"\n"
+       << "  cluster_username=\"" << kAdmin << "\"\n  cluster_password=\"" << kAdmin << "\"\n"
+       << "  cluster_check_interval_ms=200\n  cluster_mysql_servers_diffs_before_sync=0\n"
        << "  mysql_ifaces=\"" << control_port_.address() << "\"\n}\n"
        << "mysql_variables=\n{\n  threads=2\n  interfaces=\"" << port_.address() << "\"\n"
        << "  connect_timeout_server_max=60000\n  auto_increment_delay_multiplex=0\n"
@@ -131,7 +150,8 @@ std::vector<std::string> ForeignProxy::start_proxysql(const fs::path& program) {
   start(proxy_, "proxysql",
         {program, "-f", "--initial", "-c", configuration, "-D", directory_.string()});
   const fs::path credentials = directory_ / "credentials";
-  write_private_file(credentials, "[proxysql]\nuser=agent\npassword=agent\n");
+  write_private_file(credentials,
+                     std::string("[proxysql]\nuser=") + kAdmin + "\npassword=" + kAdmin + "\n");
   return {"--driver=proxysql", "--credentials=" + credentials.string(),
           "--proxysql-admin=" + control_port_.address(), "--proxysql-writer=10",
           "--proxysql-reader=20"};

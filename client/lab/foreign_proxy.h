@@ -23,6 +23,9 @@ class ForeignProxy {
   // `name` is the proxy's in the cluster. Returns when its agent has opened traffic.
   ForeignProxy(Cluster& cluster, ForeignKind kind, std::string name, bool has_agent);
 
+  // Several ProxySQL with agents are a ProxySQL cluster: this one gets the other for a peer.
+  void meet(const ForeignProxy& other) const;
+
   // Where clients connect.
   [[nodiscard]] uint16_t port() const { return port_.number(); }
 
@@ -41,6 +44,7 @@ class ForeignProxy {
              std::vector<std::string> arguments);
 
   Cluster& cluster_;
+  ForeignKind kind_;
   std::string name_;
   std::filesystem::path directory_;
   Port port_;

@@ -94,6 +94,10 @@ class Switcher {
             cluster_, *workload.foreign,
             to_string(*workload.foreign) + std::to_string(proxies.size() + 1), workload.agent));
         workload.port = proxies.back()->port();
+        for (const auto& one : proxies) {
+          one->meet(*proxies.back());
+          proxies.back()->meet(*one);
+        }
       }
       workloads.push_back(std::make_unique<Workload>(cluster_, workload));
     }

@@ -146,8 +146,7 @@ void Daemon::await_event(uint64_t after, std::chrono::milliseconds timeout,
   }
 }
 
-// --- On the network thread
-// ----------------------------------------------------------------------------
+// --- On the network thread ---
 
 void Daemon::configure(Settings settings) {
   const bool same_identity = node_ && settings.config.identity == settings_.config.identity;

@@ -46,8 +46,7 @@ Address resolve(const Address& address) {
 
 }  // namespace
 
-// --- The admin socket
-// -----------------------------------------------------------------------------
+// --- The admin socket ---
 
 Haproxy::Haproxy(Options options)
     : options_(std::move(options)), path_(options_.backend + "/" + options_.server) {}
@@ -149,8 +148,7 @@ std::string Haproxy::set_maxconn(uint64_t maxconn) const {
   return "set maxconn server " + path_ + " " + std::to_string(maxconn) + "; ";
 }
 
-// --- The driver
-// -----------------------------------------------------------------------------------
+// --- The driver ---
 
 void Haproxy::hold() {
   // Its way to the server takes as long as the reading.

@@ -14,8 +14,7 @@ namespace {
 using std::chrono::seconds;
 using testing::HasSubstr;
 
-// --- Parsers
-// --------------------------------------------------------------------------------------
+// --- Parsers ---
 
 TEST(ParseServersState, GivesRowsByColumnName) {
   const auto rows = parse_servers_state(
@@ -87,8 +86,7 @@ TEST(ParseSessionsElsewhere, GivesThoseOfTheServerAtAnotherAddress) {
   EXPECT_TRUE(parse_sessions_elsewhere("garbage\n  server=s (id=1) addr=x", "be", "s", {}).empty());
 }
 
-// --- The driver
-// -----------------------------------------------------------------------------------
+// --- The driver ---
 
 class HaproxyTest : public testing::Test {
  protected:
@@ -259,8 +257,7 @@ TEST_F(HaproxyTest, TakesNamesForAddresses) {
   EXPECT_THROW(driver.open({"no.such.name.invalid", 1}), Failure);
 }
 
-// --- What HAProxy must be
-// ---------------------------------------------------------------------------
+// --- What HAProxy must be ---
 
 template <typename Driver>
 std::string failure(Driver&& driver) {

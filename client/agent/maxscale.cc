@@ -32,8 +32,7 @@ std::string base64(const std::string& text) {
 
 }  // namespace
 
-// --- The REST API
-// ---------------------------------------------------------------------------------
+// --- The REST API ---
 
 void Maxscale::fail(const std::string& what) const {
   throw Failure("MaxScale at " + options_.rest.to_string() + ": " + what);
@@ -140,8 +139,7 @@ void Maxscale::run_monitor(const Seen& seen, bool on) const {
   }
 }
 
-// --- The driver
-// -----------------------------------------------------------------------------------
+// --- The driver ---
 
 void Maxscale::hold(const client::Hold& hold) {
   switchover_id_ = hold.switchover_id;

@@ -16,8 +16,7 @@ constexpr std::string_view kRunning = "('Query', 'Execute', 'Prepare')";
 
 }  // namespace
 
-// --- The admin interface
-// --------------------------------------------------------------------------
+// --- The admin interface ---
 
 void Proxysql::fail(const std::string& what) const {
   throw Failure("ProxySQL at " + options_.admin.to_string() + ": " + what);
@@ -131,8 +130,7 @@ std::vector<Address> Proxysql::busy_writers() {
   return servers;
 }
 
-// --- The driver
-// -----------------------------------------------------------------------------------
+// --- The driver ---
 
 void Proxysql::hold(const client::Hold&) {
   const auto is_serving = [&] {

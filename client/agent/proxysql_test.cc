@@ -16,8 +16,7 @@ using testing::IsEmpty;
 constexpr int kWriter = 10;
 constexpr int kReader = 20;
 
-// --- The plan
-// -------------------------------------------------------------------------------------
+// --- The plan ---
 
 ProxysqlServer server(int hostgroup, uint16_t port, const std::string& status = "ONLINE",
                       const std::string& comment = "") {
@@ -103,8 +102,7 @@ TEST(IsSameServer, KnowsNames) {
   EXPECT_FALSE(is_same_server({"no.such.name.invalid", 1}, {"127.0.0.1", 1}));
 }
 
-// --- The driver
-// -----------------------------------------------------------------------------------
+// --- The driver ---
 
 class ProxysqlTest : public testing::Test {
  protected:
@@ -274,8 +272,7 @@ TEST_F(ProxysqlTest, NoticesAnotherHandInTheTables) {
   EXPECT_THAT(failure([&] { open(target(2, {1})); }), HasSubstr("aren't as they were written"));
 }
 
-// --- The statement
-// --------------------------------------------------------------------------------
+// --- The statement ---
 
 TEST_F(ProxysqlTest, InstallsTheStatementOnceAndOnRequestOnly) {
   open(target(1, {2}));
@@ -302,8 +299,7 @@ TEST_F(ProxysqlTest, DoesNotOverwriteAnotherRule) {
   EXPECT_EQ(proxysql.sql("SELECT match_pattern FROM mysql_query_rules"), "^SELECT");
 }
 
-// --- What ProxySQL must be
-// ------------------------------------------------------------------------
+// --- What ProxySQL must be ---
 
 TEST_F(ProxysqlTest, HasNoAdviceForAGoodOne) {
   EXPECT_THAT(driver.check(), IsEmpty());

@@ -192,7 +192,7 @@ TEST(Checker, AnEmptyRecordingHasNoGaps) {
   EXPECT_FALSE(report.switchover_gaps.at(0));
 }
 
-// --- what nodes and proxies said
+// --- what nodes and proxies said ---
 
 Observation saw(const std::string& who, int64_t at, uint64_t epoch, const std::string& role,
                 bool writable) {
@@ -248,7 +248,7 @@ TEST(Checker, FindsANodeThatIsWritableAfterItsTerm) {
   EXPECT_THAT(check(recording).violations, ElementsAre(HasSubstr("node1 in 1 after node2 in 2")));
 }
 
-// --- how switchovers end
+// --- how switchovers end ---
 
 TEST(Checker, FindsASwitchoverWithoutAnEnd) {
   Recording recording = good_recording();

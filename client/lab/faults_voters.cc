@@ -106,7 +106,7 @@ void everything_restarts(Play& play) {
   for (const auto& node : play.cluster().nodes()) play.restart(*node);
 }
 
-// --- two nodes and a witness
+// --- two nodes and a witness ---
 
 void witness_dies(Play& play) {
   play.cluster().witness().kill();

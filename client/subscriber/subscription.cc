@@ -60,8 +60,7 @@ Subscription::Subscription(Options options) : options_(std::move(options)) {
   announced_ = said();
 }
 
-// --- Inputs
-// ---------------------------------------------------------------------------------------
+// --- Inputs ---
 
 bool Subscription::heard(const protocol::NodeState& state, Clock::time_point now) {
   const auto node = nodes_.find(state.node());
@@ -151,8 +150,7 @@ std::chrono::microseconds Subscription::asked_pace() const {
   return active == nodes_.end() ? std::chrono::microseconds{0} : active->second.pace;
 }
 
-// --- Conditions
-// -----------------------------------------------------------------------------------
+// --- Conditions ---
 
 bool Subscription::is_paused() const {
   return pause_ &&
@@ -188,8 +186,7 @@ bool Subscription::is_certain() const {
          });
 }
 
-// --- Actions
-// --------------------------------------------------------------------------------------
+// --- Actions ---
 
 void Subscription::hold() {
   adopt_pause();
@@ -227,8 +224,7 @@ void Subscription::settle() {
   }
 }
 
-// --- Outputs
-// --------------------------------------------------------------------------------------
+// --- Outputs ---
 
 std::vector<Action> Subscription::take_actions() {
   return std::exchange(actions_, {});

@@ -185,7 +185,7 @@ TEST_F(HostTest, SaysWhyItDoesNotStart) {
   EXPECT_THAT(why_not(), HasSubstr("belongs to witness w of cluster test"));
 }
 
-// --- The command line
+// --- The command line ---
 
 std::string parse(std::vector<std::string> arguments, CommandLine& line) {
   CLI::App app;

@@ -126,8 +126,7 @@ Time Node::next_wakeup() const {
   return next;
 }
 
-// --- Inputs
-// -----------------------------------------------------------------------------------------
+// --- Inputs ---
 
 Event Node::absorb(const ServerStarted&) {
   return Event::kServerStarted;
@@ -326,8 +325,7 @@ Event Node::absorb(const StopCommand&) {
   return Event::kNone;
 }
 
-// --- Messages
-// ---------------------------------------------------------------------------------------
+// --- Messages ---
 
 Event Node::receive(const NodeName& from, const NodeState& message) {
   auto& state = peers_[from].state;
@@ -458,8 +456,7 @@ Event Node::receive(const NodeName& from, const SwitchoverReport& message) {
   return Event::kNone;
 }
 
-// --- What rules do with
-// ------------------------------------------------------------------------------
+// --- What rules work with ---
 
 SwitchoverId Node::switchover() const {
   return operation_ ? operation_->report->id : offer_ ? offer_->id : SwitchoverId{};

@@ -27,8 +27,7 @@
 
 namespace active_master {
 
-// --- Settings
-// ---------------------------------------------------------------------------------------
+// --- Settings ---
 
 struct Config {
   Identity identity;
@@ -72,8 +71,7 @@ struct Config {
 // Shorter ones end within the drain, and are no news.
 inline constexpr Duration kLongTransaction{100'000};
 
-// --- Jobs: what the core asks of the server that it runs in. Each ends in one JobDone.
-// ---------------
+// --- Jobs: what the core asks of the server that it runs in. Each ends in one JobDone. ---
 
 struct JobId {
   uint64_t value = 0;
@@ -239,8 +237,7 @@ using Job = std::variant<PersistJob, CheckLocalJob, CheckCandidateJob, AwaitTran
                          StopReceivingJob, ApplyJob, HookJob>;
 const char* to_string(const Job& job);
 
-// --- Inputs
-// -----------------------------------------------------------------------------------------
+// --- Inputs ---
 
 struct ServerStarted {};  // SQL that opens tables can run from now on
 struct LinkUp {           // messages to this peer can be sent
@@ -321,8 +318,7 @@ using Input =
                  JobDone, BootstrapCommand, SwitchCommand, CancelCommand, RejoinCommand,
                  RegisterProxy, AcknowledgeProxy, ServerStatus, Reconfigured, Tick, StopCommand>;
 
-// --- Actions
-// ----------------------------------------------------------------------------------------
+// --- Actions ---
 
 struct SendToNode {
   NodeName node;
@@ -368,8 +364,7 @@ struct PublishView {  // what people see has changed
 using Action = std::variant<SendToNode, SendToProxy, SendToAll, RunJob, CancelJob, Answer, LogLine,
                             Pace, WriteUntil, PublishView>;
 
-// --- The machine
-// ------------------------------------------------------------------------------------
+// --- The machine ---
 
 enum class State {
   kStart,

@@ -18,7 +18,7 @@ constexpr States kMayPromise{State::kNew,    State::kStandby, State::kRecover, S
 
 }  // namespace
 
-// --- The restarted active master
+// --- The restarted active master ---
 
 void Node::begin_recall() {
   // A later life must not take an earlier one's answers for its own.
@@ -53,7 +53,7 @@ std::string Node::recall_waits_for() const {
   return text;
 }
 
-// --- What is asked of this node
+// --- What is asked of this node ---
 
 std::string Node::why_no_promise(Epoch epoch, const NodeName& candidate) const {
   if (role() == Role::kActive)
@@ -106,7 +106,7 @@ void Node::answer_ask(const Errand& errand, const std::string& gtids, const std:
   send(errand.from, std::move(reply));
 }
 
-// --- What others answer
+// --- What others answer ---
 
 Event Node::receive(const NodeName& from, const AskReply& message) {
   if (!message.id && has_voters()) {
@@ -131,7 +131,7 @@ Event Node::receive(const NodeName& from, const AskReply& message) {
   return Event::kNone;
 }
 
-// --- The candidate
+// --- The candidate ---
 
 bool Node::is_bidding() const {
   return operation_ && operation_->failover;

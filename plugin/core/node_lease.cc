@@ -21,7 +21,7 @@ bool Node::is_voter(const NodeName& node) const {
   return std::ranges::find(config_.voters, node) != config_.voters.end();
 }
 
-// --- The holder
+// --- The holder ---
 
 // In which this node is active, or is about to be; else 0.
 Epoch Node::lease_epoch() const {
@@ -109,7 +109,7 @@ std::string Node::lease_waits_for() const {
   return text;
 }
 
-// --- The voter
+// --- The voter ---
 
 void Node::recover_vote() {
   if (!has_voters() || durable_.votes || !knows_all_members()) return;
@@ -148,7 +148,7 @@ void Node::take_lease(const NodeName& from, const AskReply& reply) {
     send(durable_.active_node, GrantRequest{offer_->id, offer_->epoch});
 }
 
-// --- Automatic failover
+// --- Automatic failover ---
 
 // A voter hears it as long as the lease that it gave lasts, however silent it has been since.
 bool Node::hears_active_master() const {

@@ -225,7 +225,7 @@ void Node::forget_expired_proxies() {
                    }) != 0;
 }
 
-// --- What is passed on, so that whoever hears one node hears of everything
+// --- What is passed on, so that whoever hears one node hears of everything ---
 
 // A proxy that is connected to another node counts as long as news of it come.
 bool Node::is_here(const Proxy& proxy) const {

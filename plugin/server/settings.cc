@@ -19,7 +19,7 @@
 namespace active_master {
 namespace {
 
-// --- The variables' values, owned by the server: it changes them under its own lock
+// --- The variables' values, owned by the server: it changes them under its own lock ---
 
 char* node_name;
 char* cluster_name;
@@ -88,7 +88,7 @@ std::string text(const char* value) {
   return value ? value : "";
 }
 
-// --- What is wrong with a value: empty if nothing
+// --- What is wrong with a value: empty if nothing ---
 
 std::string check_name(std::string_view value) {
   if (value.empty() || is_valid_name(value)) return {};
@@ -237,7 +237,7 @@ std::string check_links_may_change() {
   return "can't be changed while a switchover is running";
 }
 
-// --- Callbacks: the server calls them, so nothing may escape
+// --- Callbacks: the server calls them, so nothing may escape ---
 
 int refuse(const char* variable, const std::string& reason) {
   my_printf_error(ER_WRONG_VALUE_FOR_VAR, "%s %s", MYF(0), variable, reason.c_str());
@@ -424,7 +424,7 @@ void update_fault(MYSQL_THD, st_mysql_sys_var*, void* to, const void* save) noex
 int check_request(MYSQL_THD thd, st_mysql_sys_var*, void* save, st_mysql_value* value) noexcept;
 void forget_request(MYSQL_THD, st_mysql_sys_var*, void*, const void*) noexcept {}
 
-// --- Declarations
+// --- Declarations ---
 
 constexpr int kText = PLUGIN_VAR_RQCMDARG | PLUGIN_VAR_MEMALLOC;
 constexpr int kNumber = PLUGIN_VAR_RQCMDARG;

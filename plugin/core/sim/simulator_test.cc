@@ -28,7 +28,7 @@ void expect_harmless(const Walk& walk) {
   for (const auto& failure : walk.failures) ADD_FAILURE() << failure;
 }
 
-// --- every scenario, at every place --------------------------------------------------------------
+// --- every scenario, at every place ---
 
 struct Scenario {
   std::string name;  // with its row in docs/testing.md
@@ -255,8 +255,7 @@ TEST(Walk, AMessageIsLostAndAJobFails) {
   expect_harmless(walk_pairs(plain(), fault(kDropMessage, kShort), fault(kFailJob, kShort), 3));
 }
 
-// --- random
-// ----------------------------------------------------------------------------------------
+// --- random ---
 
 TEST(Random, S60_ASampleOfSchedulesKeepsTheInvariants) {
   const auto tally = play_many(1, 4'000, std::thread::hardware_concurrency());
@@ -293,8 +292,7 @@ TEST(Simulator, HoldsWhereItOnceDidNot) {
   }
 }
 
-// --- the checker is checked
-// ------------------------------------------------------------------------
+// --- the checker is checked ---
 
 class Mutants : public ::testing::TestWithParam<Mutant> {};
 

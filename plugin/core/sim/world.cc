@@ -99,7 +99,7 @@ void World::build() {
   push(30 * kMillisecond, Kind::kAsk, 0, 0, 0);
 }
 
-// --- time -------------------------------------------------------------------------------------
+// --- time ---
 
 void World::push(Duration after, Kind kind, uint8_t a, uint8_t b, uint32_t incarnation,
                  uint64_t value) {
@@ -277,7 +277,7 @@ void World::dispatch(const Event& event) {
   }
 }
 
-// --- nodes ------------------------------------------------------------------------------------
+// --- nodes ---
 
 std::optional<uint8_t> World::node_number(const NodeName& name) const {
   for (uint8_t i = 0; i < nodes_.size(); ++i) {
@@ -473,7 +473,7 @@ void World::unload_plugin(uint8_t number) {
   }
 }
 
-// --- messages ---------------------------------------------------------------------------------
+// --- messages ---
 
 void World::post(uint8_t from, uint8_t to, Mail mail) {
   const uint64_t number = asked_ ? ++messages_ : 0;

@@ -7,7 +7,7 @@
 
 namespace active_master::sim {
 
-// --- operators --------------------------------------------------------------------------------
+// --- operators ---
 
 void World::ask(uint8_t number, uint8_t target, bool check_only, bool failover, bool forced) {
   auto& n = nodes_[number];
@@ -117,7 +117,7 @@ void World::ask_next() {
   if (asks_left_ > 0) push(100 * kMillisecond, Kind::kAsk, 0, 0, 0);
 }
 
-// --- the end ----------------------------------------------------------------------------------
+// --- the end ---
 
 bool World::is_answered() const {
   if (asks_left_ > 0 && asked_ && !requests_.empty() && requests_.back().answers > 0) {

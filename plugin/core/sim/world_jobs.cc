@@ -313,7 +313,7 @@ Epoch World::epoch_of(uint8_t number) const {
   return n.node ? n.node->durable().epoch : n.disk.epoch;
 }
 
-// --- the history and who has it ---------------------------------------------------------------
+// --- the history and who has it ---
 
 void World::append(uint8_t number, Entry::Kind kind, Epoch epoch) {
   auto& server = nodes_[number].server;
@@ -421,7 +421,7 @@ void World::apply(uint8_t number) {
   }
 }
 
-// --- clients ----------------------------------------------------------------------------------
+// --- clients ---
 
 // One client per proxy, which writes wherever its proxy sends it: often when traffic has just been
 // opened, then less and less, because a write that nothing happens around finds nothing.

@@ -177,7 +177,8 @@ TEST_F(SubscriberTest, SaysWhyTrafficStaysClosed) {
   subscriber.start();
   ASSERT_TRUE(eventually([&] { return !a.proxy().last_error().empty(); }));
   EXPECT_THAT(a.proxy().last_error(), HasSubstr("c is said to be active in epoch 1"));
-  EXPECT_EQ(subscriber.snapshot().state, State::kClosed);
+  EXPECT_TRUE(eventually([&] { return subscriber.snapshot().state == State::kClosed; }))
+      << "it is told before it is shown";
 }
 
 TEST_F(SubscriberTest, AHandlerThatThrowsHasFailed) {

@@ -94,7 +94,7 @@ void standby_loses_its_relay_logs(Play& play) {
 }
 
 void errant_standby_diverges(Play& play) {
-  const Node& third = play.third();
+  Node& third = play.third();
   sql::Connection connection = third.connect();
   connection.execute("SET GLOBAL active_master_fence = FORCED_OFF");
   connection.execute("INSERT INTO lab.other VALUES (666)");
@@ -117,15 +117,10 @@ void errant_standby_diverges(Play& play) {
   play.must_be_refused(Cluster::switch_to(third.name(), active), kCheckFailed);
   play.traffic_must_run();
 
-  // Mended: what only it had is gone, and its binlog with it. What it applied of others it keeps.
-  connection.execute("SET GLOBAL active_master_fence = FORCED_OFF");
-  connection.execute("STOP SLAVE");
-  connection.execute("SET SESSION sql_log_bin = 0");
-  connection.execute("DELETE FROM lab.other WHERE a = 666");
-  connection.execute("SET SESSION sql_log_bin = 1");
-  connection.execute("RESET MASTER");
-  connection.execute("SET GLOBAL active_master_fence = ON");
-  must(error_of(connection, "CALL active_master.rejoin()") == 0, "it could not rejoin");
+  // By hand it can't be mended under load: when gtid_strict_mode stops its parallel applier, the
+  // server may have committed a later transaction and not know it (seen with 0-2-8371 while it
+  // stopped at 0-2-8367). Rebuilt, as docs/operations.md says.
+  play.bring_back(third);
   play.cluster().wait_until_healthy(play.candidate.name());
   must_replicate_from(third, play.candidate);
 }

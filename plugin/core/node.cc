@@ -17,6 +17,10 @@ constexpr size_t kReportsForAPeer = 20;  // that it gets when it connects
 // After the director's own limits a statement waits a little for the news to travel.
 constexpr Duration kAnswerMargin{2'000'000};
 
+// How often the peers are asked for the proxies that a switchover waits for: some ten times what a
+// proxy takes when its connection to this node lives.
+constexpr Duration kProxyPatience{100'000};
+
 constexpr States kTimed{State::kCheck,  State::kApproach, State::kIntent,   State::kPause,
                         State::kDrain,  State::kFence,    State::kHandover, State::kCatchUp,
                         State::kResume, State::kAsk,      State::kBid,      State::kApply};
@@ -96,7 +100,8 @@ void Node::tell_all() {
                    state.pace, state.confirmed, state.sql_address};
   if (state.pause) news.pause = state.pause->switchover;
   all.to_proxies = now_ >= proxies_due_ || news != told_proxies_;
-  heartbeat_at_ = now_ + std::min(config_.heartbeat_interval, config_.peer_timeout / 3);
+  heartbeat_at_ = now_ + std::min(awaits_proxies() ? kProxyPatience : config_.heartbeat_interval,
+                                  config_.peer_timeout / 3);
   if (all.to_proxies) {
     proxies_due_ = now_ + config_.proxy_heartbeat;
     told_proxies_ = std::move(news);
@@ -750,6 +755,7 @@ void Node::send_heartbeat() {
       send(request.sent_to, request.request);
     }
   }
+  if (awaits_proxies()) ask_for_proxies();
   if (now_ < gossip_at_) return;
   gossip_at_ = now_ + config_.peer_timeout / 3;  // by then they count as gone
   for (const auto& [name, peer] : peers_) {

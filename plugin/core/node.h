@@ -719,8 +719,11 @@ class Node {
   void send_heartbeat();
   [[nodiscard]] bool is_here(const Proxy& proxy) const;
   [[nodiscard]] ProxyEntry entry_of(const Proxy& proxy) const;
+  void send_proxies(const NodeName& to, const std::vector<ProxyEntry>& entries);
   void send_all_proxies(const NodeName& to);
   void send_proxy_news();
+  [[nodiscard]] bool awaits_proxies() const;
+  void ask_for_proxies();
   void send_history(const NodeName& to);
   void hear_pause(const NodeState& message);
   void expire_requests();

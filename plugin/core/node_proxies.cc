@@ -175,8 +175,11 @@ Event Node::receive(const NodeName& from, const ProxyNews& message) {
     };
     const bool is_first = proxy.ip.empty() && !proxy.connected;
     if (!is_first && key(said, entry.lost) <= key(proxy.state, proxy.lost)) {
-      if (key(said, entry.lost) == key(proxy.state, proxy.lost))
+      if (key(said, entry.lost) == key(proxy.state, proxy.lost)) {
         proxy.heard_at = std::max(proxy.heard_at, Time{now_ - Time{entry.age}});
+      } else if (!entry.connected) {
+        proxy_news_.insert(said.proxy);  // it knows less
+      }
       continue;
     }
     if (proxy.connected && entry.lost) continue;  // it is here
@@ -240,28 +243,51 @@ ProxyEntry Node::entry_of(const Proxy& proxy) const {
           proxy.lost};
 }
 
-void Node::send_all_proxies(const NodeName& to) {
-  ProxyNews news;
-  for (const auto& [name, proxy] : proxies_) {
-    news.proxies.push_back(entry_of(proxy));
-    if (news.proxies.size() < kProxiesInAMessage) continue;
-    send(to, std::exchange(news, {}));
+// In parts that fit into frames.
+void Node::send_proxies(const NodeName& to, const std::vector<ProxyEntry>& entries) {
+  for (size_t i = 0; i < entries.size(); i += kProxiesInAMessage) {
+    const auto part =
+        std::span(entries).subspan(i).first(std::min(kProxiesInAMessage, entries.size() - i));
+    send(to, ProxyNews{{part.begin(), part.end()}});
   }
-  if (!news.proxies.empty()) send(to, std::move(news));
+}
+
+void Node::send_all_proxies(const NodeName& to) {
+  std::vector<ProxyEntry> all;
+  for (const auto& [name, proxy] : proxies_) all.push_back(entry_of(proxy));
+  send_proxies(to, all);
 }
 
 void Node::send_proxy_news() {
   for (const auto& [peer_name, peer] : peers_) {
     if (!peer.link_up || peer.is_witness) continue;
-    ProxyNews news;
+    std::vector<ProxyEntry> news;
     for (const auto& name : proxy_news_) {
       const auto it = proxies_.find(name);
       if (it != proxies_.end() && (it->second.lost || !it->second.at.contains(peer_name)))
-        news.proxies.push_back(entry_of(it->second));
+        news.push_back(entry_of(it->second));
     }
-    if (!news.proxies.empty()) send(peer_name, std::move(news));
+    send_proxies(peer_name, news);
   }
   proxy_news_.clear();
+}
+
+bool Node::awaits_proxies() const {
+  return operation_ && (state_ == State::kPause || state_ == State::kResume);
+}
+
+// A proxy that this node counts as connected may be cut off from it, and nobody knows yet. So that
+// the peers tell what they hear from it, they are told that it is not here.
+void Node::ask_for_proxies() {
+  std::vector<ProxyEntry> missing;
+  for (const auto& [name, proxy] : proxies_) {
+    if (is_proxy_ready(proxy, state_ == State::kPause)) continue;
+    missing.push_back(entry_of(proxy));
+    missing.back().connected = false;
+  }
+  for (const auto& [name, peer] : peers_) {
+    if (peer.link_up && !peer.is_witness) send_proxies(name, missing);
+  }
 }
 
 }  // namespace active_master

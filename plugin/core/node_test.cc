@@ -304,6 +304,31 @@ World a_lost_proxy_refuses_until_its_lease_runs_out() {
   return world;
 }
 
+World a_proxy_that_is_cut_off_from_the_director_is_heard_through_a_peer() {
+  World world = bootstrapped({"node1", "node2", "node3"});
+  for (const char* name : {"node1", "node2", "node3"}) world.connect_proxy("p1", name);
+  world.pass(Duration{5'000'000});  // all tell each other that it is there
+  const auto id = world.ask("node1", "node2");
+  const auto only_node3_hears = [&](uint64_t sequence, bool holding, Epoch epoch) {
+    ProxyState said;
+    said.proxy = "p1";
+    said.holding = holding;
+    if (holding) said.switchover = id;
+    said.epoch = epoch;
+    said.sequence = sequence;
+    world.give("node3", said);
+    world.run();
+    world.pass(Duration{200'000});  // long before it counts as lost, and before peers gossip
+  };
+  EXPECT_THAT(world.writable(), ElementsAre("node1"));
+  only_node3_hears(1, true, Epoch{1});
+  EXPECT_THAT(world.writable(), ElementsAre("node2"));
+  EXPECT_EQ(world.answer(id), nullptr) << "traffic is stopped";
+  only_node3_hears(2, false, Epoch{2});
+  expect_done(world, id);
+  return world;
+}
+
 World traffic_is_stopped_only_when_the_candidate_is_close() {
   World world = bootstrapped();
   world.hold<WaitForPositionJob>("node2");
@@ -1147,6 +1172,7 @@ const std::pair<const char*, Scenario> kScenarios[] = {
     SCENARIO(a_second_switchover_is_refused_by_name),
     SCENARIO(a_failed_check_refuses),
     SCENARIO(a_lost_proxy_refuses_until_its_lease_runs_out),
+    SCENARIO(a_proxy_that_is_cut_off_from_the_director_is_heard_through_a_peer),
     SCENARIO(traffic_is_stopped_only_when_the_candidate_is_close),
     SCENARIO(writes_are_slowed_until_the_candidate_is_close),
     SCENARIO(traffic_is_stopped_in_a_lull),

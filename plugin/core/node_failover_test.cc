@@ -1,17 +1,12 @@
 // Failover and the return of an old active master, played by several nodes.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include "plugin/core/scenario.h"
 
-#include "plugin/core/rules.h"
-#include "plugin/core/world.h"
-
-namespace active_master {
+namespace active_master::testing {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::World;
 
 World three() {
   World world({"node1", "node2", "node3"});
@@ -32,13 +27,6 @@ Durable standby(const NodeName& node, uint64_t epoch, const NodeName& active,
   return durable;
 }
 
-void expect_refused(const World& world, SwitchoverId id, ErrorCode code) {
-  const auto* answer = world.answer(id);
-  ASSERT_NE(answer, nullptr);
-  EXPECT_NE(answer->result, Result::kDone);
-  EXPECT_EQ(answer->error_number, static_cast<uint32_t>(code)) << answer->error;
-}
-
 void expect_done(const World& world, SwitchoverId id, uint64_t epoch) {
   const auto* answer = world.answer(id);
   ASSERT_NE(answer, nullptr);
@@ -56,7 +44,7 @@ void let_others_have_more(World& world) {
   };
 }
 
-World a_living_active_master_is_not_failed_over() {
+SCENARIO(a_living_active_master_is_not_failed_over) {
   World world = three();
   for (const bool forced : {false, true}) {
     const auto id = world.fail_over("node3", "node2", forced);
@@ -68,7 +56,7 @@ World a_living_active_master_is_not_failed_over() {
   return world;
 }
 
-World a_check_says_what_clients_may_have_been_told() {
+SCENARIO(a_check_says_what_clients_may_have_been_told) {
   World world = three();
   const auto verdict = [&world](const NodeName& asked) {
     const auto* answer = world.answer(world.fail_over(asked, "node2", false, true));
@@ -88,7 +76,7 @@ World a_check_says_what_clients_may_have_been_told() {
   return world;
 }
 
-World a_silent_node_might_take_writes() {
+SCENARIO(a_silent_node_might_take_writes) {
   World world = three();
   world.crash("node1");
   const auto id = world.fail_over("node3", "node2");
@@ -98,7 +86,7 @@ World a_silent_node_might_take_writes() {
   return world;
 }
 
-World the_old_master_is_off_and_stands_down_when_it_is_back() {
+SCENARIO(the_old_master_is_off_and_stands_down_when_it_is_back) {
   World world = three();
   world.crash("node1");
   const auto id = world.fail_over("node3", "node2", true);
@@ -113,7 +101,7 @@ World the_old_master_is_off_and_stands_down_when_it_is_back() {
   return world;
 }
 
-World a_check_changes_nothing() {
+SCENARIO(a_check_of_a_failover_changes_nothing) {
   World world = three();
   world.crash("node1");
   let_others_have_more(world);
@@ -129,7 +117,7 @@ World a_check_changes_nothing() {
   return world;
 }
 
-World another_standby_is_ahead() {
+SCENARIO(another_standby_is_ahead) {
   World world = three();
   world.crash("node3");
   world.restart("node1");  // with its memory gone it waits for node3
@@ -146,7 +134,7 @@ World another_standby_is_ahead() {
 }
 
 // The active master is there, fenced because it waits for somebody: it promises.
-World a_fenced_active_master_promises() {
+SCENARIO(a_fenced_active_master_promises) {
   World world = three();
   world.crash("node3");
   world.crash("node1");
@@ -159,7 +147,7 @@ World a_fenced_active_master_promises() {
   return world;
 }
 
-World what_others_have_is_not_lost_unless_forced() {
+SCENARIO(what_others_have_is_not_lost_unless_forced) {
   for (const bool forced : {true, false}) {
     World world = three();
     world.crash("node3");
@@ -190,7 +178,7 @@ World what_others_have_is_not_lost_unless_forced() {
   return three();
 }
 
-World a_failover_that_others_are_ahead_of() {
+SCENARIO(a_failover_that_others_are_ahead_of) {
   World world = three();
   world.crash("node1");
   let_others_have_more(world);
@@ -200,7 +188,7 @@ World a_failover_that_others_are_ahead_of() {
   return world;
 }
 
-World whoever_follows_an_offer_forgets_it_when_it_promises() {
+SCENARIO(whoever_follows_an_offer_forgets_it_when_it_promises) {
   World world = three();
   world.hold<CatchUpJob>("node2");
   world.ask("node1", "node2");
@@ -213,7 +201,7 @@ World whoever_follows_an_offer_forgets_it_when_it_promises() {
   return world;
 }
 
-World a_grant_is_not_offered_again_below_a_promise() {
+SCENARIO(a_grant_is_not_offered_again_below_a_promise) {
   World world = three();
   world.hold<PersistJob>("node2");
   const auto asked = world.ask("node1", "node2");
@@ -232,7 +220,7 @@ World a_grant_is_not_offered_again_below_a_promise() {
   return world;
 }
 
-World a_grant_outlives_a_failover_that_did_not_happen() {
+SCENARIO(a_grant_outlives_a_failover_that_did_not_happen) {
   World world = three();
   world.hold<PersistJob>("node2");
   world.ask("node1", "node2");
@@ -249,7 +237,7 @@ World a_grant_outlives_a_failover_that_did_not_happen() {
   return world;
 }
 
-World a_restarted_active_master_may_be_forced_to_open() {
+SCENARIO(a_restarted_active_master_may_be_forced_to_open) {
   World world = three();
   world.crash("node2");
   world.crash("node1");
@@ -283,7 +271,7 @@ void expect_that_life_goes_on(World& world) {
 }
 
 // Its disk was full when it heard of epoch 2.
-World what_lies_below_the_epoch_that_is_made_durable_is_old_news() {
+SCENARIO(what_lies_below_the_epoch_that_is_made_durable_is_old_news) {
   World world({"node1", "node2"});
   for (const auto* name : {"node1", "node2"}) world.crash(name);
   world.hold<PersistJob>("node2");
@@ -302,7 +290,7 @@ World what_lies_below_the_epoch_that_is_made_durable_is_old_news() {
   return world;
 }
 
-World a_failover_is_cancelled() {
+SCENARIO(a_failover_is_cancelled) {
   SwitchoverId id;
   World world = about_to_activate(id);
   world.give("node2", CancelCommand{id});
@@ -311,7 +299,7 @@ World a_failover_is_cancelled() {
   return world;
 }
 
-World a_step_of_a_failover_fails() {
+SCENARIO(a_step_of_a_failover_fails) {
   SwitchoverId id;
   World world = about_to_activate(id);
   world.finish_held("no luck");
@@ -320,7 +308,7 @@ World a_step_of_a_failover_fails() {
   return world;
 }
 
-World a_failover_takes_too_long() {
+SCENARIO(a_failover_takes_too_long) {
   SwitchoverId id;
   World world = about_to_activate(id);
   expect_refused(world, world.fail_over("node3", "node3", true), ErrorCode::kNoPromise);
@@ -330,7 +318,7 @@ World a_failover_takes_too_long() {
   return world;
 }
 
-World the_candidate_is_stopped() {
+SCENARIO(the_candidate_is_stopped) {
   SwitchoverId id;
   World world = about_to_activate(id);
   world.give("node2", StopCommand{});
@@ -339,7 +327,7 @@ World the_candidate_is_stopped() {
   return world;
 }
 
-World the_candidate_dies_and_another_supersedes_it() {
+SCENARIO(the_candidate_dies_and_another_supersedes_it) {
   SwitchoverId id;
   World world = about_to_activate(id);
   world.crash("node2");
@@ -352,7 +340,7 @@ World the_candidate_dies_and_another_supersedes_it() {
   return world;
 }
 
-World a_promise_is_missing() {
+SCENARIO(a_promise_is_missing) {
   World world = three();
   world.crash("node1");
   world.hold<PersistJob>("node2");
@@ -364,7 +352,7 @@ World a_promise_is_missing() {
   return world;
 }
 
-World an_offer_below_a_promise_is_declined() {
+SCENARIO(an_offer_below_a_promise_is_declined) {
   World world = three();
   Durable promised = world.crash("node2");
   promised.promise = Promise{{103}, "node3"};
@@ -376,7 +364,7 @@ World an_offer_below_a_promise_is_declined() {
   return world;
 }
 
-World a_diverged_node_takes_the_role_only_by_force() {
+SCENARIO(a_diverged_node_takes_the_role_only_by_force) {
   World world = three();
   world.crash("node2");
   world.on_job = [](const World::PendingJob& job, JobDone& done) {
@@ -392,7 +380,7 @@ World a_diverged_node_takes_the_role_only_by_force() {
 
 using Scenario = World (*)();
 // Its disk was full when it heard that the grant was taken; it died before it took the role back.
-World the_role_comes_back_to_who_does_not_know_that_it_went() {
+SCENARIO(the_role_comes_back_to_who_does_not_know_that_it_went) {
   World world({"node1", "node2"});
   for (const auto* name : {"node1", "node2"}) world.crash(name);
   world.start("node1", standby("node1", 1, "node1", Grant{{7}, {2}, "node2", "0-1-100"}));
@@ -418,7 +406,7 @@ std::shared_ptr<std::vector<std::string>> give_hooks(World& world) {
   return told;
 }
 
-World the_operators_program_is_told_of_a_switchover() {
+SCENARIO(the_operators_program_is_told_of_a_switchover) {
   World world = three();
   const auto told = give_hooks(world);
   expect_done(world, world.ask("node1", "node2"), 2);
@@ -434,7 +422,7 @@ World the_operators_program_is_told_of_a_switchover() {
   return world;
 }
 
-World the_operators_program_is_asked_just_before_a_failover() {
+SCENARIO(the_operators_program_is_asked_just_before_a_failover) {
   World world = three();
   world.crash("node1");
   const auto told = give_hooks(world);
@@ -448,7 +436,7 @@ World the_operators_program_is_asked_just_before_a_failover() {
   return world;
 }
 
-World the_operators_program_refuses_a_failover() {
+SCENARIO(the_operators_program_refuses_a_failover) {
   World world = three();
   world.crash("node1");
   (void)give_hooks(world);
@@ -463,7 +451,7 @@ World the_operators_program_refuses_a_failover() {
   return world;
 }
 
-World two_that_claim_the_role_are_shown() {
+SCENARIO(two_that_claim_the_role_are_shown) {
   World world = three();
   const auto told = give_hooks(world);
   NodeState claim;
@@ -486,7 +474,7 @@ World two_that_claim_the_role_are_shown() {
 }
 
 // It prepared an epoch above the one that a failover took.
-World a_pause_ends_with_the_term_of_its_director() {
+SCENARIO(a_pause_ends_with_the_term_of_its_director) {
   World world = three();
   NodeState paused = world.told_to_all("node1");
   paused.pause = PauseNotice{{7}, Epoch{104}, Duration{1'000'000}};
@@ -504,7 +492,7 @@ World a_pause_ends_with_the_term_of_its_director() {
 }
 
 // What it acknowledged after that, the new active master would lack.
-World who_promises_receives_nothing_more_until_the_failover_is_over() {
+SCENARIO(who_promises_receives_nothing_more_until_the_failover_is_over) {
   World world = three();
   std::vector<std::string> jobs;
   world.on_job = [&jobs](const World::PendingJob& job, JobDone&) {
@@ -535,63 +523,5 @@ World who_promises_receives_nothing_more_until_the_failover_is_over() {
   return world;
 }
 
-#define SCENARIO(name)               \
-  std::pair<const char*, Scenario> { \
-#name, name                      \
-  }
-const std::pair<const char*, Scenario> kScenarios[] = {
-    SCENARIO(a_living_active_master_is_not_failed_over),
-    SCENARIO(a_check_says_what_clients_may_have_been_told),
-    SCENARIO(a_silent_node_might_take_writes),
-    SCENARIO(the_old_master_is_off_and_stands_down_when_it_is_back),
-    SCENARIO(a_check_changes_nothing),
-    SCENARIO(another_standby_is_ahead),
-    SCENARIO(a_fenced_active_master_promises),
-    SCENARIO(what_others_have_is_not_lost_unless_forced),
-    SCENARIO(a_failover_that_others_are_ahead_of),
-    SCENARIO(whoever_follows_an_offer_forgets_it_when_it_promises),
-    SCENARIO(a_grant_is_not_offered_again_below_a_promise),
-    SCENARIO(a_grant_outlives_a_failover_that_did_not_happen),
-    SCENARIO(a_restarted_active_master_may_be_forced_to_open),
-    SCENARIO(the_role_comes_back_to_who_does_not_know_that_it_went),
-    SCENARIO(what_lies_below_the_epoch_that_is_made_durable_is_old_news),
-    SCENARIO(a_failover_is_cancelled),
-    SCENARIO(a_step_of_a_failover_fails),
-    SCENARIO(a_failover_takes_too_long),
-    SCENARIO(the_candidate_is_stopped),
-    SCENARIO(the_candidate_dies_and_another_supersedes_it),
-    SCENARIO(a_promise_is_missing),
-    SCENARIO(an_offer_below_a_promise_is_declined),
-    SCENARIO(a_diverged_node_takes_the_role_only_by_force),
-    SCENARIO(the_operators_program_is_told_of_a_switchover),
-    SCENARIO(the_operators_program_is_asked_just_before_a_failover),
-    SCENARIO(the_operators_program_refuses_a_failover),
-    SCENARIO(two_that_claim_the_role_are_shown),
-    SCENARIO(who_promises_receives_nothing_more_until_the_failover_is_over),
-    SCENARIO(a_pause_ends_with_the_term_of_its_director),
-};
-#undef SCENARIO
-
-class Failover : public ::testing::TestWithParam<std::pair<const char*, Scenario>> {};
-
-TEST_P(Failover, holds) {
-  GetParam().second();
-}
-
-INSTANTIATE_TEST_SUITE_P(All, Failover, ::testing::ValuesIn(kScenarios),
-                         [](const auto& scenario) { return scenario.param.first; });
-
-TEST(FailoverRules, AreAllFiredByTheScenarios) {
-  std::set<int> fired;
-  for (const auto& [name, scenario] : kScenarios) fired.merge(std::set<int>(scenario().fired()));
-  const std::set<int> of_leases{825, 826, 836, 837,
-                                838, 839, 840, 841};  // in voter_test.cc and the simulator
-  for (const auto& rule : rules()) {
-    if (of_leases.contains(rule.number)) continue;
-    EXPECT_TRUE(rule.number < 800 || rule.number == 832 || fired.contains(rule.number))
-        << rule.number << ": " << rule.reason;
-  }
-}
-
 }  // namespace
-}  // namespace active_master
+}  // namespace active_master::testing

@@ -90,6 +90,12 @@ Event Node::absorb(const RegisterProxy& input) {
     proxy.heard_wall = wall_;
     proxy.state.proxy = input.proxy;
     proxy.state.driver = "sql";
+    // What it held for is over, unless this node directs it; that it has opened since may not be
+    // known here yet.
+    if (!operation_ || proxy.state.switchover != operation_->report->id) {
+      proxy.state.holding = false;
+      proxy.state.switchover = {};
+    }
     // What other nodes still know of its registration elsewhere is older, whatever the clocks say.
     proxy.state.incarnation = std::max<uint64_t>(proxy.state.incarnation + 1, wall_);
     proxy.state.sequence = 0;
@@ -235,11 +241,12 @@ bool Node::is_here(const Proxy& proxy) const {
   return proxy.connected || (!proxy.lost && now_ - proxy.heard_at < config_.peer_timeout);
 }
 
+// One that speaks only SQL has no connection that could tell whether it is alive, or bring the
+// news.
 ProxyEntry Node::entry_of(const Proxy& proxy) const {
-  // One that speaks only SQL has no connection that could tell.
-  const bool is_alive = proxy.connected && !proxy.by_sql;
+  const bool is_connected = proxy.connected && !proxy.by_sql;
   return {proxy.state, proxy.ip,
-          is_alive ? Duration{0} : std::max(now_ - proxy.heard_at, Duration{0}), proxy.connected,
+          is_connected ? Duration{0} : std::max(now_ - proxy.heard_at, Duration{0}), is_connected,
           proxy.lost};
 }
 

@@ -172,13 +172,32 @@ SCENARIO(what_a_proxy_says_by_sql_reaches_every_node) {
   EXPECT_EQ(proxy.acknowledges("node1", "p1", id), 0);
   expect_done(world, id);
   // Known, but it can't speak for itself before it is registered there.
+  world.pass(Duration{3'000'000});
   const auto back = world.ask("node2", "node1");
   EXPECT_EQ(world.node("node2").state(), State::kPause);
   EXPECT_EQ(proxy.acknowledges("node2", "p1", back), number(ErrorCode::kUnknownProxy));
   EXPECT_EQ(proxy.registers("node2", "p1"), 0);
   EXPECT_EQ(proxy.acknowledges("node2", "p1", back), 0);
+  EXPECT_TRUE(world.node("node1").view()->proxies.front().holding);
   EXPECT_EQ(proxy.acknowledges("node2", "p1", back), 0);
+  EXPECT_FALSE(world.node("node1").view()->proxies.front().holding)
+      << "not told at once, as it was registered there before";
   expect_done(world, back);
+  return world;
+}
+
+SCENARIO(a_proxy_that_registers_holds_for_nothing_that_is_over) {
+  World world = bootstrapped();
+  SqlProxy proxy{world};
+  EXPECT_EQ(proxy.registers("node1", "p1"), 0);
+  const auto id = world.ask("node1", "node2");
+  EXPECT_EQ(proxy.acknowledges("node1", "p1", id), 0);
+  EXPECT_TRUE(world.node("node2").view()->proxies.front().holding);
+  world.lose_next<ProxyNews>("node2");
+  EXPECT_EQ(proxy.acknowledges("node1", "p1", id), 0);
+  expect_done(world, id);
+  EXPECT_EQ(proxy.registers("node2", "p1"), 0);
+  EXPECT_FALSE(world.node("node2").view()->proxies.front().holding);
   return world;
 }
 

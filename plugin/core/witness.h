@@ -9,7 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "plugin/core/node.h"
+#include "plugin/core/actions.h"
+#include "plugin/core/config.h"
+#include "plugin/core/inputs.h"
+#include "plugin/core/voter.h"
 
 namespace active_master {
 

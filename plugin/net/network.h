@@ -26,7 +26,8 @@
 #include "client/protocol/handshake.h"
 #include "client/protocol/names.h"
 #include "client/protocol/proxy_heartbeat.h"
-#include "plugin/core/node.h"
+#include "plugin/core/actions.h"
+#include "plugin/core/inputs.h"
 #include "plugin/net/doorkeeper.h"
 
 namespace active_master {

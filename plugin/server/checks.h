@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "plugin/core/node.h"
+#include "plugin/core/jobs.h"
 #include "plugin/core/types.h"
 #include "plugin/server/session.h"
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "plugin/core/node.h"
+#include "plugin/core/jobs.h"
 
 namespace active_master {
 

@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "plugin/core/node.h"
+#include "plugin/core/inputs.h"
+#include "plugin/core/jobs.h"
 #include "plugin/server/session.h"
 #include "plugin/state_file.h"
 

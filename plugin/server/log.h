@@ -1,7 +1,7 @@
 // The server's error log.
 #pragma once
 
-#include "plugin/core/node.h"
+#include "plugin/core/actions.h"
 
 namespace active_master {
 

@@ -4,7 +4,8 @@
 #include <atomic>
 #include <string>
 
-#include "plugin/core/node.h"
+#include "plugin/core/inputs.h"
+#include "plugin/core/jobs.h"
 #include "plugin/server/session.h"
 
 namespace active_master {

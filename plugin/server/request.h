@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "plugin/core/node.h"
+#include "plugin/core/inputs.h"
 
 namespace active_master {
 

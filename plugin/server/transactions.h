@@ -6,7 +6,8 @@
 #include <atomic>
 #include <string>
 
-#include "plugin/core/node.h"
+#include "plugin/core/config.h"
+#include "plugin/core/jobs.h"
 #include "plugin/server/fence_audit.h"
 #include "plugin/server/session.h"
 

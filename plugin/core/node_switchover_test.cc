@@ -470,6 +470,28 @@ SCENARIO(an_old_master_that_restarts_after_the_grant_waits) {
   return world;
 }
 
+// It waited in START for ever (seed 138546).
+SCENARIO(an_old_master_that_restarts_after_the_grant_without_peers_waits_for_them) {
+  World world = bootstrapped();
+  world.hold<PersistJob>("node2");
+  world.ask("node1", "node2");
+  world.crash("node1");
+  world.crash("node2");
+  auto& config = world.config_of("node1");
+  const auto peers = std::exchange(config.peers, {});
+  world.restart("node1");
+  EXPECT_EQ(world.node("node1").state(), State::kGranted);
+  EXPECT_TRUE(world.node("node1").fenced());
+  config.peers = peers;
+  world.give("node1", Reconfigured{config});
+  world.finish_held();
+  world.restart("node2");
+  world.pass(Duration{1'000'000});
+  EXPECT_THAT(world.writable(), ElementsAre("node2"));
+  EXPECT_EQ(world.node("node1").state(), State::kStandby);
+  return world;
+}
+
 // S21: the director dies with its intent durable and the grant not given.
 SCENARIO(a_director_that_restarts_before_the_grant_undoes) {
   World world = bootstrapped();

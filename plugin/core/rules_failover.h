@@ -10,8 +10,9 @@ namespace active_master {
 
 struct FailoverRules {
   // --- guards ---
-  static bool has_role_and_peers(const Node& n) {
-    return !Rules::has_no_role(n) && !n.config_.peers.empty();
+  // Without peers an active master opens (Rules::was_active_alone); who has granted the role waits.
+  static bool may_not_open_yet(const Node& n) {
+    return Rules::grant_outstanding(n) || (!Rules::has_no_role(n) && !n.config_.peers.empty());
   }
   static bool nobody_above_the_grant(const Node& n) {
     return nobody_above(n) && Rules::grant_outstanding(n);
@@ -507,7 +508,7 @@ const Rule kFailoverRules[] = {
   "persist: active", FailoverRules::persist_activation, State::kActivatePersist, false, "no majority has promised a higher epoch meanwhile"},
 
 // --- the active master that restarts: it is fenced until it knows that nobody is active above it ---
-{830, States(State::kStart), Event::kServerStarted, "was active or has granted the role, and has peers", FailoverRules::has_role_and_peers,
+{830, States(State::kStart), Event::kServerStarted, "has granted the role, or was active and has peers", FailoverRules::may_not_open_yet,
   "stand down, ask every peer", FailoverRules::close_and_recall, State::kRecover, false, "restarted as the active master: a failover may have moved the role meanwhile"},
 {831, States(State::kRecover), Event::kAlways, "every peer has answered that nobody is; the role was granted", FailoverRules::nobody_above_the_grant,
   "offer it again", FailoverRules::offer_again, State::kGranted, false, "the role was given away before the restart: wait for the candidate"},

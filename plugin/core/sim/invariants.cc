@@ -130,6 +130,14 @@ void Invariants::fencing(uint8_t node) {
     if (proxy.connected_at[node] >= paused_at_[node]) continue;
     violated("pause: " + world_.nodes_[node].name + " fences while " + proxy.name + " is open");
   }
+  const auto& sql = world_.sql_proxy_;
+  if (!sql || sql->is_orphaned || sql->open_at != node || sql->at != node) return;
+  const auto& n = world_.nodes_[node];
+  // The node's clock may be fast.
+  const bool has_lease =
+      sql->life == n.incarnation && world_.now_ - sql->renewed_at < n.config.proxy_lease * 98 / 100;
+  if (has_lease && sql->registered_at < paused_at_[node])
+    violated("pause: " + n.name + " fences while " + sql->name + " is open");
 }
 
 void Invariants::routed(uint8_t number, const client::Route& route) {
@@ -137,10 +145,14 @@ void Invariants::routed(uint8_t number, const client::Route& route) {
   if (route.epoch < proxy_epoch_[number])
     violated("I5/4: " + proxy.name + " opens to epoch " + std::to_string(route.epoch) +
              ", but it knew of " + std::to_string(proxy_epoch_[number]));
-  const auto holder = holder_.find(route.epoch);
-  if (holder == holder_.end() || world_.nodes_[holder->second].name != route.node)
-    violated("4: " + proxy.name + " opens to " + route.node + ", which does not hold epoch " +
-             std::to_string(route.epoch));
+  opened(proxy.name, route.node, {route.epoch});
+}
+
+void Invariants::opened(const std::string& proxy, const NodeName& node, Epoch epoch) {
+  const auto holder = holder_.find(epoch.value);
+  if (holder == holder_.end() || world_.nodes_[holder->second].name != node)
+    violated("4: " + proxy + " opens to " + node + ", which does not hold epoch " +
+             std::to_string(epoch.value));
 }
 
 void Invariants::learned(uint8_t proxy, uint64_t epoch) {

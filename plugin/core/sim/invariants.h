@@ -41,6 +41,7 @@ class Invariants {
   void fencing(uint8_t node);
   void entered(uint8_t node, State state);
   void routed(uint8_t proxy, const client::Route& route);
+  void opened(const std::string& proxy, const NodeName& node, Epoch epoch);
   void learned(uint8_t proxy, uint64_t epoch);
   void answered(SwitchoverId id, const SwitchoverReport& report);
 

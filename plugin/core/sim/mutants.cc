@@ -143,6 +143,7 @@ const std::vector<Mutant>& mutants() {
     add(lying("catch_up_that_lies", &Mutant::catch_up_lies));
     add(lying("server_that_starts_open", &Mutant::starts_open));
     add(lying("proxy_that_does_not_hold", &Mutant::proxy_lies));
+    add(lying("sql_proxy_that_does_not_hold", &Mutant::sql_proxy_lies));
     add(lying("proxy_that_forgets", &Mutant::proxy_forgets));
     add(lying("voter_that_forgets_its_lease", &Mutant::forgets_lease));
     add(lying("gate_that_ignores_the_lease", &Mutant::gate_ignores_lease));

@@ -20,6 +20,7 @@ struct Mutant {
   bool catch_up_lies = false;       // says that everything is applied when it is not
   bool starts_open = false;         // a server takes writes before the plugin has decided
   bool proxy_lies = false;          // says that it holds and goes on
+  bool sql_proxy_lies = false;      // the same, over SQL
   bool proxy_forgets = false;       // knows nothing of what it remembered
   bool forgets_lease = false;       // a voter that was restarted promises at once
   bool gate_ignores_lease = false;  // a server lets writes through after its lease

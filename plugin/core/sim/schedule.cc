@@ -10,6 +10,7 @@ namespace active_master::sim {
 namespace {
 
 constexpr int kFirstOfWitness = static_cast<int>(FaultKind::kCrashWitness);
+constexpr int kFirstOfSqlProxy = static_cast<int>(FaultKind::kCrashSqlProxy);
 
 // Two nodes and a witness. From a stream of chance of its own, so that what a seed means without
 // one did not change when witnesses came.
@@ -25,6 +26,21 @@ void add_witness(Schedule& s) {
                             kFirstOfWitness, static_cast<int>(FaultKind::kCutWitness))),
                         static_cast<uint32_t>(random.below(200)),
                         static_cast<uint8_t>(random.below(2)), 0,
+                        Duration{random.between(1'000, random.one_in(2) ? 100'000 : 3'000'000)}});
+  }
+}
+
+// The same for a proxy that speaks only SQL.
+void add_sql_proxy(Schedule& s) {
+  Random random(s.seed ^ 0x59);
+  if (!random.one_in(4)) return;
+  s.sql_proxy = true;
+  if (s.faults.empty()) return;
+  for (auto left = random.below(3); left > 0; --left) {
+    s.faults.push_back({static_cast<FaultKind>(random.between(
+                            kFirstOfSqlProxy, static_cast<int>(FaultKind::kCutSqlProxy))),
+                        static_cast<uint32_t>(random.below(200)),
+                        static_cast<uint8_t>(random.below(s.nodes)), 0,
                         Duration{random.between(1'000, random.one_in(2) ? 100'000 : 3'000'000)}});
   }
 }
@@ -67,7 +83,10 @@ const char* to_string(FaultKind kind) {
                                                                "crash witness",
                                                                "wipe witness",
                                                                "freeze witness",
-                                                               "cut witness"};
+                                                               "cut witness",
+                                                               "crash SQL proxy",
+                                                               "freeze SQL proxy",
+                                                               "cut SQL proxy"};
   return kNames.at(static_cast<size_t>(kind));
 }
 
@@ -139,18 +158,19 @@ Schedule generate(uint64_t seed) {
     if (s.voters && fault.kind == FaultKind::kReconfigure) fault.kind = FaultKind::kFreezeNode;
   }
   add_witness(s);
+  add_sql_proxy(s);
   return s;
 }
 
 std::string to_string(const Schedule& s) {
-  std::string text = "seed " + std::to_string(s.seed) + ": " + std::to_string(s.nodes) +
-                     " nodes, " + std::to_string(s.proxies) + " proxies" +
-                     (s.sparse_proxies ? " at one node each" : "") + (s.star ? " in a star" : "") +
-                     (s.voters ? " that vote" : "") + (s.witness ? ", and a witness" : "") +
-                     (s.kills ? " that kill transactions" : "") +
-                     (s.bootstrap ? ", with bootstrap" : "") + ", " + std::to_string(s.asks) +
-                     " switchover(s), asked at n" + std::to_string(s.asked_at + 1) + " for n" +
-                     std::to_string(s.target + 1) + "\n";
+  std::string text =
+      "seed " + std::to_string(s.seed) + ": " + std::to_string(s.nodes) + " nodes, " +
+      std::to_string(s.proxies) + " proxies" + (s.sparse_proxies ? " at one node each" : "") +
+      (s.star ? " in a star" : "") + (s.sql_proxy ? " and one of SQL" : "") +
+      (s.voters ? " that vote" : "") + (s.witness ? ", and a witness" : "") +
+      (s.kills ? " that kill transactions" : "") + (s.bootstrap ? ", with bootstrap" : "") + ", " +
+      std::to_string(s.asks) + " switchover(s), asked at n" + std::to_string(s.asked_at + 1) +
+      " for n" + std::to_string(s.target + 1) + "\n";
   for (const auto& f : s.faults) {
     text += "  " + std::string(to_string(f.kind)) + " at " + std::to_string(f.at) + " who " +
             std::to_string(f.who) + " other " + std::to_string(f.other) + " for " +

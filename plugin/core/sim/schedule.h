@@ -52,6 +52,10 @@ enum class FaultKind : uint8_t {
   kWipeWitness,  // crash, and its disk is lost
   kFreezeWitness,
   kCutWitness,  // from one node, both ways
+  // of the proxy that speaks only SQL, where there is one
+  kCrashSqlProxy,
+  kFreezeSqlProxy,
+  kCutSqlProxy,  // from one node: its statements there fail
   kCount
 };
 inline constexpr int kFaultKinds = static_cast<int>(FaultKind::kCount);
@@ -75,6 +79,7 @@ struct Schedule {
   bool kills = false;           // transactions that don't end, instead of giving up
   bool voters = false;          // every node is one, and fails over by itself
   bool witness = false;         // of two nodes; it has a vote, too
+  bool sql_proxy = false;       // one more proxy, which speaks only SQL
   uint8_t asks = 1;             // switchovers one after the other
   uint8_t asked_at = 0;
   uint8_t target = 1;

@@ -225,6 +225,17 @@ TEST(Walk, S02_S03_LongTransactionsAreKilled) {
   EXPECT_TRUE(walked.results.contains(kDone));
 }
 
+TEST(Walk, S30_S31_S32_AProxyThatSpeaksOnlySql) {
+  Schedule schedule = plain();
+  schedule.sql_proxy = true;
+  for (const auto kind : {kCrashSqlProxy, kFreezeSqlProxy, kCutSqlProxy}) {
+    for (const auto duration : {kBlink, kShort, kLong})
+      expect_harmless(walk(schedule, fault(kind, duration, 0)));
+  }
+  expect_harmless(walk(schedule, fault(kCrashNode, kShort, 0)));
+  expect_harmless(walk(schedule, fault(kDropMessage, kShort)));
+}
+
 TEST(Walk, S36_NoProxies) {
   Schedule schedule = plain();
   schedule.proxies = 0;

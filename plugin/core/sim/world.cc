@@ -95,6 +95,7 @@ void World::build() {
     push(Duration{random_.between(1'000, 20'000)}, Kind::kClient, p, 0, 0);
   }
   if (schedule_.witness) build_witness();
+  if (schedule_.sql_proxy) build_sql_proxy();
   for (uint8_t i = 0; i < count; ++i) restart(i);
   push(30 * kMillisecond, Kind::kAsk, 0, 0, 0);
 }
@@ -274,6 +275,8 @@ void World::dispatch(const Event& event) {
       return witness_stored(event);
     case Kind::kRestartWitness:
       return restart_witness();
+    case Kind::kSqlProxy:
+      return poll_sql_proxy(event.value);
   }
 }
 
@@ -304,7 +307,10 @@ void World::give(uint8_t number, const Input& input) {
     if (trace_ && rule != 0)
       note(n.name, " rule ", rule, ": ", to_string(before), " -> ", to_string(n.node->state()));
   }
-  if (n.node->state() != before) invariants_.entered(number, n.node->state());
+  if (n.node->state() != before) {
+    invariants_.entered(number, n.node->state());
+    if (sql_proxy_ && sql_proxy_->at == number) wake_sql_proxy(latency());
+  }
   invariants_.check_node(number);
   carry_out(number, actions);
   if (n.node && n.node->stopped() && n.stopping) unload_plugin(number);
@@ -351,6 +357,8 @@ void World::carry_out(uint8_t number, std::span<Action> actions) {
         request.result = report.result;
         request.error = report.error;
       }
+      if (sql_proxy_ && report.id.value == kFirstStatement + sql_proxy_->statements)
+        sql_proxy_->error = report.error_number;
       invariants_.answered(report.id, report);
     }
   }

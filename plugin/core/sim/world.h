@@ -27,6 +27,8 @@ inline constexpr size_t kMaxNodes = 4;
 inline constexpr size_t kMaxProxies = 4;
 inline constexpr size_t kMaxParties = kMaxNodes + kMaxProxies + 1;  // the witness is the last one
 
+inline constexpr uint64_t kFirstStatement = 1'000'000;  // of the proxy that speaks only SQL
+
 inline constexpr Duration kMillisecond{1'000};
 inline constexpr Duration kSecond{1'000'000};
 
@@ -65,23 +67,45 @@ struct SimWitness {
   int drift = 0;
 };
 
-struct SimProxy {
+// What clients do through a proxy.
+struct Traffic {
+  std::optional<uint8_t> open_at;  // their transactions go here
+  bool is_orphaned = false;        // the agent died, the proxy goes on as it was
+  Time frozen_until{};
+  std::vector<uint64_t> transactions;
+  Duration client_pause{2'000};
+  Duration pace{0};
+};
+
+struct SimProxy : Traffic {
   std::string name;
   std::unique_ptr<client::Subscription> subscription;
   std::optional<client::Route> memory;  // its state file
   uint32_t incarnation = 0;
   std::array<Time, kMaxNodes> connected_at{};
-  Time frozen_until{};
   Time hung_until{};
   // What the handler was asked last, and what it has done.
   uint32_t asked = 0;
   std::variant<std::monostate, client::Hold, client::Route> wanted;
-  std::optional<uint8_t> open_at;  // clients' transactions go here
   bool enacted = true;
-  bool is_orphaned = false;  // the agent died, the proxy goes on as it was
-  std::vector<uint64_t> transactions;
-  Duration client_pause{2'000};
-  Duration pace{0};
+};
+
+// One that speaks only SQL, as docs/examples/sql-proxy does: it asks one node after the other until
+// one takes its registration, does what that one says, and acknowledges.
+struct SimSqlProxy : Traffic {
+  std::string name = "sql";
+  bool is_up = true;
+  uint8_t at = 0;                    // the node that it talks to
+  std::optional<SwitchoverId> held;  // that it has acknowledged there
+  Epoch highest;                     // that it was ever open in
+  uint64_t statements = 0;
+  std::optional<uint32_t> error;  // the answer to the last one
+  uint64_t wakeups = 0;
+  std::array<Time, kMaxNodes> cut_until{};
+  // Its registration where it is: when it was made and renewed, and in which life of the node.
+  Time registered_at;
+  Time renewed_at;
+  uint32_t life = 0;
 };
 
 // A statement given on a node.
@@ -145,6 +169,7 @@ class World {
     kForce,
     kWitnessStored,
     kRestartWitness,
+    kSqlProxy,
   };
   struct Event {
     Time at;
@@ -210,6 +235,15 @@ class World {
   void announce(uint8_t proxy);
   void handler_acts(uint8_t proxy, uint32_t asked);
 
+  // --- world_sql_proxy.cc ---
+  void build_sql_proxy();
+  void restart_sql_proxy();
+  void crash_sql_proxy();
+  void wake_sql_proxy(Duration after);
+  void poll_sql_proxy(uint64_t wakeup);
+  [[nodiscard]] bool follow_over_sql();
+  [[nodiscard]] bool give_statement(Input statement);
+
   // --- world_end.cc: what is asked, and when it is over ---
   void ask(uint8_t node, uint8_t target, bool check_only, bool failover = false,
            bool forced = false);
@@ -266,6 +300,9 @@ class World {
     return static_cast<uint8_t>(nodes_.size() + proxy);
   }
   [[nodiscard]] std::optional<uint8_t> node_number(const NodeName& name) const;
+  [[nodiscard]] Traffic& traffic(uint8_t proxy) {
+    return proxy < proxies_.size() ? static_cast<Traffic&>(proxies_[proxy]) : *sql_proxy_;
+  }
   [[nodiscard]] Duration latency() { return Duration{random_.between(50, 400)}; }
   // With voters every node has a clock of its own, which goes wrong by less than a hundredth.
   [[nodiscard]] Time clock_with(int drift) const {
@@ -295,6 +332,7 @@ class World {
   std::vector<SimNode> nodes_;
   std::vector<SimProxy> proxies_;
   std::optional<SimWitness> witness_;
+  std::optional<SimSqlProxy> sql_proxy_;
   std::array<std::array<bool, kMaxParties>, kMaxParties> link_{};  // from dials to
   std::array<std::array<Time, kMaxParties>, kMaxParties> cut_until_{};
   std::vector<Entry> history_;

@@ -177,6 +177,8 @@ bool World::find_unconverged(std::string* why) const {
     if (proxy.subscription->highest()->epoch != epoch.value)
       return no(proxy.name, " does not know the epoch");
   }
+  if (sql_proxy_ && (sql_proxy_->open_at != active || sql_proxy_->highest != epoch))
+    return no(sql_proxy_->name, " is not open to the active node");
   if (witness_ && !witness_->witness) return no("the witness is down");
   if (witness_ && (!witness_->disk.votes || witness_->disk.epoch != epoch))
     return no("the witness knows of epoch ", witness_->disk.epoch.value);
@@ -187,6 +189,20 @@ bool World::find_unconverged(std::string* why) const {
   }
   for (const auto& n : nodes_) {
     if (n.server.applied < history_.size()) return no(n.name, " does not follow");
+  }
+  // What every node shows of every proxy, wherever it is connected.
+  for (const auto& n : nodes_) {
+    const auto view = n.node->view();
+    const auto shows = [&](const std::string& name, bool its_epoch) {
+      const auto it = std::ranges::find(view->proxies, name, &ProxyView::name);
+      return it != view->proxies.end() && it->connected && !it->holding &&
+             (!its_epoch || it->epoch == epoch);
+    };
+    for (const auto& proxy : proxies_) {
+      if (!shows(proxy.name, true)) return no(n.name, " shows ", proxy.name, " as it is not");
+    }
+    if (sql_proxy_ && !shows(sql_proxy_->name, false))
+      return no(n.name, " shows ", sql_proxy_->name, " as it is not");
   }
   return true;
 }
@@ -234,6 +250,11 @@ void World::heal() {
   if (witness_) {
     witness_->frozen_until = {};
     restart_witness();
+  }
+  if (sql_proxy_) {
+    sql_proxy_->frozen_until = {};
+    sql_proxy_->cut_until = {};
+    restart_sql_proxy();
   }
   for (auto& event : heap_) {
     if (event.at - now_ > 10 * kMillisecond && event.kind != Kind::kProxyTick &&

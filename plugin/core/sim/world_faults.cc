@@ -165,6 +165,15 @@ void World::begin_fault(const Fault& fault) {
       if (!witness_) return;
       cut_until_[witness_party()][who] = cut_until_[who][witness_party()] = now_ + fault.duration;
       return;
+    case FaultKind::kCrashSqlProxy:
+      if (sql_proxy_) crash_sql_proxy();
+      return;
+    case FaultKind::kFreezeSqlProxy:
+      if (sql_proxy_) sql_proxy_->frozen_until = now_ + fault.duration;
+      return;
+    case FaultKind::kCutSqlProxy:
+      if (sql_proxy_) sql_proxy_->cut_until[who] = now_ + fault.duration;
+      return;
     case FaultKind::kMakeWritable:
       n.server.read_only = false;
       push(Duration{1'000'000}, Kind::kStatus, who, 0, 0);
@@ -208,6 +217,9 @@ void World::end_fault(const Fault& fault) {
     case FaultKind::kCrashWitness:
     case FaultKind::kWipeWitness:
       if (witness_) restart_witness();
+      return;
+    case FaultKind::kCrashSqlProxy:
+      if (sql_proxy_) restart_sql_proxy();
       return;
     case FaultKind::kStopReplication:
       n.server.replicating = true;

@@ -426,12 +426,13 @@ void World::apply(uint8_t number) {
 // One client per proxy, which writes wherever its proxy sends it: often when traffic has just been
 // opened, then less and less, because a write that nothing happens around finds nothing.
 void World::client(uint8_t number) {
-  auto& proxy = proxies_[number];
+  auto& proxy = traffic(number);
   proxy.client_pause = std::min(proxy.client_pause * 2, Duration{800'000});
   push(Duration{random_.between(500, proxy.client_pause.count())} + proxy.pace, Kind::kClient,
        number, 0, 0);
-  if (!proxy.open_at || is_frozen(proxy_party(number)) ||
-      is_cut(proxy_party(number), *proxy.open_at))
+  const bool has_party = number < proxies_.size();
+  if (!proxy.open_at || now_ < proxy.frozen_until ||
+      (has_party && is_cut(proxy_party(number), *proxy.open_at)))
     return;
   begin_transaction(*proxy.open_at, number, Duration{random_.between(50, 1'500)});
 }
@@ -441,13 +442,14 @@ void World::begin_transaction(uint8_t number, std::optional<uint8_t> proxy, Dura
   if (!server.up || !server.gate_open || server.read_only || is_frozen(number)) return;
   const uint64_t id = ++transactions_;
   server.transactions.push_back({id, now_, !proxy && id % 2 == 0});
-  if (proxy) proxies_[*proxy].transactions.push_back(id);
+  if (proxy) traffic(*proxy).transactions.push_back(id);
   push(length, Kind::kCommit, number, 0, nodes_[number].incarnation, id);
 }
 
 void World::commit(uint8_t number, uint64_t transaction) {
   auto& server = nodes_[number].server;
   for (auto& proxy : proxies_) std::erase(proxy.transactions, transaction);
+  if (sql_proxy_) std::erase(sql_proxy_->transactions, transaction);
   const auto ended =
       std::erase_if(server.transactions, [&](const auto& t) { return t.id == transaction; });
   if (ended == 0) return;                         // lost in a crash, or killed

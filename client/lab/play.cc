@@ -121,8 +121,16 @@ SwitchoverResult Play::end(std::future<SwitchoverResult> switchover) {
 
 std::string Play::move_role(const Node& target, const Node& director) {
   sql::Connection connection = director.connect();
-  const SwitchoverResult result = Cluster::switch_to(target.name(), connection);
-  add(result);
+  SwitchoverResult result;
+  // A candidate that has much to apply, on a busy machine, is refused until it has.
+  (void)wait_until(
+      kRecoveryLimit,
+      [&] {
+        result = Cluster::switch_to(target.name(), connection);
+        add(result);
+        return result.error != kCandidateLags;
+      },
+      500ms);
   must(result.summary.done, "a switchover failed: " + result.summary.text);
   return connection.value(kExceptions).value_or("");
 }

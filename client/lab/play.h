@@ -36,6 +36,7 @@ inline constexpr unsigned kAlreadyActive = 33307;
 inline constexpr unsigned kBusy = 33308;
 inline constexpr unsigned kCandidateUnreachable = 33309;
 inline constexpr unsigned kCheckFailed = 33310;
+inline constexpr unsigned kCandidateLags = 33311;
 inline constexpr unsigned kProxiesDidNotHold = 33312;
 inline constexpr unsigned kCancelled = 33316;
 inline constexpr unsigned kDiverged = 33340;
